@@ -1,0 +1,96 @@
+"""One tree of exceptions. Each class has a stable ``code``, the word that travels in Redis.
+
+Messages may name a size, a field or a setting, never the payload's text, a key or a password.
+"""
+
+from typing import ClassVar
+
+
+class WeighbridgeError(Exception):
+    """Anything that Weighbridge raises on purpose."""
+
+    code: ClassVar[str] = "weighbridge_error"
+
+
+class PayloadError(WeighbridgeError):
+    """The payload cannot be counted as it is; sending it again will not help."""
+
+    code: ClassVar[str] = "payload_error"
+
+
+class MalformedPayload(PayloadError):
+    """Not JSON, or JSON whose meaning is not certain (duplicate keys, NaN, lone surrogates …)."""
+
+    code: ClassVar[str] = "malformed_payload"
+
+
+class PayloadTooLarge(PayloadError):
+    """More bytes than the endpoint accepts."""
+
+    code: ClassVar[str] = "payload_too_large"
+
+
+class NotCountablePayload(PayloadError):
+    """Well formed, but refused by kind: ``url`` and ``file`` sources, server tools."""
+
+    code: ClassVar[str] = "not_countable"
+
+
+class SettingsError(WeighbridgeError):
+    """A setting is wrong; the message names the variable and says what it takes."""
+
+    code: ClassVar[str] = "settings_error"
+
+
+class ScopeMismatch(SettingsError):
+    """The namespace holds counts that depend on other settings than ours."""
+
+    code: ClassVar[str] = "scope_mismatch"
+
+
+class QueueUnreachable(WeighbridgeError):
+    """The Redis server does not answer, or refuses us."""
+
+    code: ClassVar[str] = "queue_unreachable"
+
+
+class QueueFull(WeighbridgeError):
+    """The queue holds as many jobs as its bound allows.
+
+    Args:
+        depth: live jobs in the queue.
+        eta_s: seconds until the queue has been worked off at the permitted rate.
+    """
+
+    code: ClassVar[str] = "queue_full"
+
+    def __init__(self, depth: int, eta_s: float) -> None:
+        super().__init__(
+            f"the queue is full: {depth:,} jobs, about {eta_s:,.0f} s of work at the permitted"
+            " rate; submit again later, or raise the bound"
+        )
+        self.depth = depth
+        self.eta_s = eta_s
+
+
+class CountFailed(WeighbridgeError):
+    """The job ended without a count; ``failure_code`` and the message say why."""
+
+    code: ClassVar[str] = "count_failed"
+
+    def __init__(self, failure_code: str, message: str, *, digest: str) -> None:
+        super().__init__(f"{failure_code}: {message}")
+        self.failure_code = failure_code
+        self.digest = digest
+
+
+class ResultTimeout(WeighbridgeError):
+    """No result within the caller's patience; the job goes on, and its result waits."""
+
+    code: ClassVar[str] = "result_timeout"
+
+
+class UnknownJob(WeighbridgeError):
+    """Neither a job nor a result has this digest; submit the payload again."""
+
+    code: ClassVar[str] = "unknown_job"

@@ -1,0 +1,122 @@
+"""What the scripts take and give: one record a direction, times in µs and relative."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from weighbridge.records import Job, Lease
+
+Submitted = Literal["new", "joined", "settled", "full", "payload_missing"]
+Settled = Literal["settled", "stale", "more"]
+LimitAction = Literal["set", "offer", "pause", "resume", "release", "probed"]
+Cancelled = Literal["withdrawn", "wanted", "leased", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitReply:
+    """What became of each submitted job; depth in live jobs, interval in µs (0: no worker yet)."""
+
+    depth: int
+    interval_us: int
+    statuses: tuple[Submitted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job, and how it is submitted.
+
+    Args:
+        force: make a new job even if one with this digest was settled a moment ago.
+        reply: a member of ``replies:<digest>``, or empty.
+        entry: the inbox entry that asked for it, or empty.
+    """
+
+    job: Job
+    force: bool = False
+    reply: str = ""
+    entry: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A job to settle: its result as JSON, and its code if it failed."""
+
+    digest: str
+    token: int
+    result: bytes
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeRequest:
+    """One visit of a worker.
+
+    Args:
+        confirmed: the last operation whose reply it got.
+        want: free places.
+        suspects: leases in flight from the third delivery on.
+        state: what the worker says of itself.
+        turn_us: what remains of its turn; None if it has none.
+        lead_us: how far ahead a slot must lie for this worker to be in time.
+        in_flight: leases it holds, those that missed their slots not counted.
+        held: jobs (digest, token) whose slots it missed.
+    """
+
+    worker: str
+    operation: int
+    confirmed: int
+    want: int
+    lease_us: int
+    interval_us: int
+    suspects: int
+    version: str
+    concurrency: int
+    state: str = ""
+    turn_us: int | None = None
+    in_flight: int = 0
+    lead_us: int = 0
+    held: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TakeReply:
+    """What a visit brought: leases, when to come back, how many jobs are left waiting.
+
+    Args:
+        visit_us: until this worker's turn.
+        longest_us: the longest sleep before it; an early look keeps the turn.
+        due_us: until the next retry, ended lease or deadline; None if none is in sight.
+        interval_us: between two slots now.
+        generation: of the bucket's penalties; a refused call says it back.
+        hold: why only probes are let through, or empty.
+        alone: whether a suspect waits until this worker holds nothing.
+    """
+
+    visit_us: int
+    longest_us: int
+    left: int
+    due_us: int | None
+    interval_us: int
+    generation: int
+    hold: str
+    alone: bool
+    leases: tuple[Lease, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReply:
+    """The limit as it stands: µs between two slots at the full rate, and who holds it how."""
+
+    interval_us: int
+    by_operator: bool
+    paused: bool
+    hold: str
+
+
+@dataclass(frozen=True, slots=True)
+class PermitReply:
+    """Slots, and when to come back; relative to the moment of the script, in µs."""
+
+    visit_us: int
+    longest_us: int
+    interval_us: int
+    slots_us: tuple[int, ...]

@@ -1,0 +1,93 @@
+"""Every Redis key, nothing else.
+
+All keys but the results carry the hash tag ``{ns}``, so that every script's keys stand in one
+Cluster slot. Results carry their own tag and spread over a cluster.
+"""
+
+from dataclasses import dataclass
+
+from weighbridge.records import WIRE_VERSION, Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one namespace."""
+
+    namespace: str = "weighbridge"
+
+    @property
+    def prefix(self) -> str:
+        """What every key of the coordination slot begins with; scripts build job keys from it."""
+        return f"{{{self.namespace}}}:{WIRE_VERSION}:"
+
+    def ready(self, lane: Lane) -> str:
+        return f"{self.prefix}ready:{lane}"
+
+    def fair(self, lane: Lane) -> str:
+        return f"{self.prefix}fair:{lane}"
+
+    @property
+    def leased(self) -> str:
+        return f"{self.prefix}leased"
+
+    @property
+    def later(self) -> str:
+        return f"{self.prefix}later"
+
+    @property
+    def deadlines(self) -> str:
+        return f"{self.prefix}deadlines"
+
+    def job(self, digest: str) -> str:
+        return f"{self.prefix}job:{digest}"
+
+    def payload(self, digest: str) -> str:
+        return f"{self.prefix}payload:{digest}"
+
+    def replies(self, digest: str) -> str:
+        return f"{self.prefix}replies:{digest}"
+
+    @property
+    def bucket(self) -> str:
+        return f"{self.prefix}bucket"
+
+    @property
+    def doorbell(self) -> str:
+        return f"{self.prefix}doorbell"
+
+    @property
+    def inbox(self) -> str:
+        return f"{self.prefix}inbox"
+
+    @property
+    def dead(self) -> str:
+        return f"{self.prefix}dead"
+
+    @property
+    def workers(self) -> str:
+        return f"{self.prefix}workers"
+
+    def worker(self, worker_id: str) -> str:
+        return f"{self.prefix}worker:{worker_id}"
+
+    @property
+    def scope(self) -> str:
+        return f"{self.prefix}scope"
+
+    @property
+    def done(self) -> str:
+        return f"{self.prefix}done"
+
+    def reply(self, reply_id: str) -> str:
+        return f"{self.prefix}reply:{reply_id}"
+
+    def bell(self, reply_id: str) -> str:
+        return f"{self.prefix}bell:{reply_id}"
+
+    def result(self, digest: str) -> str:
+        return f"{self.namespace}:{WIRE_VERSION}:result:{{{digest}}}"
+
+    @property
+    def any_result(self) -> str:
+        """A pattern that all results match, for a walk through the cache."""
+        return f"{self.namespace}:{WIRE_VERSION}:result:{{*}}"

@@ -1,0 +1,174 @@
+"""What travels: frozen records, pure data.
+
+Times are integers in microseconds and waits are relative, so that no container's clock matters.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+WIRE_VERSION = 1
+"""The version in every key; two versions of the worker can run side by side."""
+
+
+class Lane(StrEnum):
+    """``interactive`` goes before ``batch``."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
+Source = Literal["api", "estimate"]
+"""Where a count comes from; an estimate is never presented as a count."""
+
+CacheUse = Literal["hit", "joined", "miss"]
+"""``hit``: the result was there; ``joined``: the job was; ``miss``: this submit made the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A checked request body for count_tokens.
+
+    Args:
+        body: the canonical bytes, which are hashed, stored and sent as they are.
+        model: the model named in the body.
+        betas: sorted, unique names for the ``anthropic-beta`` header.
+    """
+
+    body: bytes
+    model: str
+    betas: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Payload(model={self.model!r}, {len(self.body)} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A payload on its way into the queue; the digest is its identity."""
+
+    digest: str
+    payload: Payload
+    lane: Lane
+    producer: str
+    deadline_us: int
+    """From the moment of the submit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The time-bounded right to make one call for a job.
+
+    Args:
+        verdict: empty for a call; otherwise the code under which the job must be ended uncalled.
+        slot_us: wait until the permit allows the call, counted from the start of the request.
+        ends_us: when the lease ends, counted likewise.
+    """
+
+    digest: str
+    token: int
+    verdict: str
+    slot_us: int
+    ends_us: int
+    deliveries: int
+    attempts: int
+    lane: Lane
+    model: str
+    betas: tuple[str, ...]
+    producer: str
+    age_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a submit gives: enough to wait for the result, and to submit again if it is lost."""
+
+    job: Job
+    cache: CacheUse
+
+    @property
+    def digest(self) -> str:
+        """The payload's digest: the job's id, and the name of its result."""
+        return self.job.digest
+
+
+class Counted(
+    msgspec.Struct, frozen=True, tag_field="status", tag="counted", kw_only=True, omit_defaults=True
+):
+    """A payload's input tokens.
+
+    Args:
+        source: ``estimate`` where a stand-in answered instead of the API.
+        counted_at: Unix seconds of the answer.
+        cache: how this caller came by it; never stored.
+    """
+
+    digest: str
+    model: str
+    input_tokens: int
+    source: Source
+    counted_at: int
+    cache: CacheUse | None = None
+
+
+class Failed(
+    msgspec.Struct, frozen=True, tag_field="status", tag="failed", kw_only=True, omit_defaults=True
+):
+    """A job that ended without a count: the stable ``code``, and a sentence for people.
+
+    A request that never became a job has no digest and no model.
+    """
+
+    digest: str = ""
+    model: str = ""
+    code: str
+    message: str
+    attempts: int = 0
+    cache: CacheUse | None = None
+
+
+class NotCountable(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="status",
+    tag="not_countable",
+    kw_only=True,
+    omit_defaults=True,
+):
+    """A payload that was refused before it became a job; it has no digest and took no permit."""
+
+    code: str
+    message: str
+
+
+Result = Counted | Failed
+Outcome = Counted | Failed | NotCountable
+
+_results: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
+
+
+def encode_result(result: Result) -> bytes:
+    """Write a result as the JSON that travels; how this caller came by it is left out."""
+    return msgspec.json.encode(msgspec.structs.replace(result, cache=None))
+
+
+def encode_reply(reply_id: str, entry: str, result: Result) -> bytes:
+    """Write a result as the reply to an inbox entry; settle.lua writes the same form."""
+    head = msgspec.json.encode({"id": reply_id, "entry": entry})
+    return head[:-1] + b"," + encode_result(result)[1:]
+
+
+def with_cache(result: Result, cache: CacheUse) -> Result:
+    """Note how this caller came by a result."""
+    return msgspec.structs.replace(result, cache=cache)
+
+
+def decode_result(text: bytes) -> Result:
+    """Read a result.
+
+    Raises:
+        msgspec.ValidationError: the text is none of ours.
+    """
+    return _results.decode(text)
