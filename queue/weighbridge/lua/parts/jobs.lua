@@ -1,0 +1,34 @@
+-- Where a job stands. A live job is in exactly one of ready:<lane>, leased and later; its hash has
+-- a lane. A tombstone is the same hash with `settled` alone.
+local function job_key(digest) return ARGV[1] .. 'job:' .. digest end
+local function payload_key(digest) return ARGV[1] .. 'payload:' .. digest end
+local function replies_key(digest) return ARGV[1] .. 'replies:' .. digest end
+local function ready_key(lane) return ARGV[1] .. 'ready:' .. lane end
+
+-- Remove what is left of a ghost: a digest in a set whose hash is gone.
+local function forget(digest)
+  redis.call('ZREM', ARGV[1] .. 'deadlines', digest)
+  redis.call('UNLINK', payload_key(digest), replies_key(digest))
+end
+
+-- Put a job that left `leased` or `later` back into its own lane with its own score.
+local function requeue(digest)
+  redis.call('ZREM', ARGV[1] .. 'leased', digest)
+  redis.call('ZREM', ARGV[1] .. 'later', digest)
+  local job = redis.call('HMGET', job_key(digest), 'lane', 'score')
+  if not job[1] then return forget(digest) end
+  redis.call('ZADD', ready_key(job[1]), job[2], digest)
+end
+
+-- Undo a delivery that did the worker no harm, so that it never makes a job look poisonous.
+local function undo_delivery(digest)
+  if tonumber(redis.call('HGET', job_key(digest), 'deliveries') or 0) > 0 then
+    redis.call('HINCRBY', job_key(digest), 'deliveries', -1)
+  end
+end
+
+-- Whether `token` is the fence of the lease that runs for this job now.
+local function holds(digest, token)
+  return redis.call('ZSCORE', ARGV[1] .. 'leased', digest)
+    and redis.call('HGET', job_key(digest), 'token') == token
+end

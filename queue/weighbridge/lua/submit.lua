@@ -1,0 +1,105 @@
+#!lua
+-- Put jobs into the queue. A job is its digest: a duplicate joins the live job, so a script that
+-- runs twice does no harm.
+--
+-- Promise: after `new` or `joined` the job is live, its payload has no TTL and its reply is noted;
+-- no live job is ever refused; a job never moves to a worse place.
+-- The payload must have been SET before (with a TTL of its own).
+--
+-- KEYS  deadlines, bucket, inbox
+-- ARGV  1 prefix  2 waiter (who waits, for cancel)  3 max_queue  4 consumer group of the inbox
+--       then 9 a job: digest, lane, producer, model, betas, deadline_us, force ('1' passes a
+--       tombstone), reply ('' or a member of replies:<digest>), entry (inbox entry to acknowledge)
+-- Returns {depth, interval_us, status…}; status: new, joined, settled, full, payload_missing
+--@include numbers
+--@include jobs
+--@include doorbell
+
+local deadlines, bucket, inbox = KEYS[1], KEYS[2], KEYS[3]
+local waiter, max_queue, group = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local now = server_time()
+
+-- Start-time fair queueing: a producer's next job stands one step after its last one, and never
+-- before the lane's virtual time, so that nobody saves up turns.
+local function fair_score(lane, producer)
+  local fair = ARGV[1] .. 'fair:' .. lane
+  local virtual = tonumber(redis.call('HGET', bucket, 'virtual:' .. lane)) or 0
+  redis.call('ZREMRANGEBYSCORE', fair, '-inf', virtual)
+  return math.max(virtual, tonumber(redis.call('ZSCORE', fair, producer)) or 0) + 1
+end
+
+local function note_score(lane, producer, score)
+  redis.call('ZADD', ARGV[1] .. 'fair:' .. lane, score, producer)
+end
+
+-- A joining submit may lift the job into the higher lane or to a better place, never push it back.
+local function improve(digest, old, lane, producer)
+  if old.lane == 'interactive' and lane == 'batch' then return end
+  local score = fair_score(lane, producer)
+  if lane == old.lane and score >= old.score then return end
+  redis.call('HSET', job_key(digest), 'lane', lane, 'score', score)
+  note_score(lane, producer, score)
+  if redis.call('ZREM', ready_key(old.lane), digest) == 1 then
+    redis.call('ZADD', ready_key(lane), score, digest)
+  end
+end
+
+local function create(job)
+  local score = fair_score(job.lane, job.producer)
+  note_score(job.lane, job.producer, score)
+  redis.call('DEL', job_key(job.digest))
+  -- A job whose hash was lost may still stand here, and would stand in two sets.
+  redis.call('ZREM', ARGV[1] .. 'leased', job.digest)
+  redis.call('ZREM', ARGV[1] .. 'later', job.digest)
+  redis.call('HSET', job_key(job.digest), 'lane', job.lane, 'producer', job.producer,
+    'model', job.model, 'betas', job.betas, 'score', score, 'deliveries', 0, 'attempts', 0,
+    'submitted', int(now))
+  redis.call('ZADD', ready_key(job.lane), score, job.digest)
+end
+
+-- What both a new and a joined job need: a lasting payload, the latest deadline, who waits.
+local function attach(job)
+  redis.call('PERSIST', payload_key(job.digest))
+  redis.call('ZADD', deadlines, 'GT', int(now + job.deadline), job.digest)
+  if waiter ~= '' then redis.call('HSET', job_key(job.digest), 'waiter:' .. waiter, 1) end
+  if job.reply ~= '' then redis.call('SADD', replies_key(job.digest), job.reply) end
+  if job.entry ~= '' then
+    redis.call('XACK', inbox, group, job.entry)
+    redis.call('XDEL', inbox, job.entry)
+  end
+end
+
+local function submit(job)
+  local old = redis.call('HMGET', job_key(job.digest), 'lane', 'score', 'settled')
+  if old[1] then
+    improve(job.digest, {lane = old[1], score = tonumber(old[2])}, job.lane, job.producer)
+    attach(job)
+    return 'joined'
+  end
+  if old[3] and not job.force then
+    redis.call('UNLINK', payload_key(job.digest))
+    return 'settled'
+  end
+  if redis.call('ZCARD', deadlines) >= max_queue then
+    redis.call('UNLINK', payload_key(job.digest))
+    return 'full'
+  end
+  if redis.call('EXISTS', payload_key(job.digest)) == 0 then return 'payload_missing' end
+  create(job)
+  attach(job)
+  return 'new'
+end
+
+local statuses, fresh = {}, 0
+for i = 5, #ARGV, 9 do
+  local status = submit({
+    digest = ARGV[i], lane = ARGV[i + 1], producer = ARGV[i + 2], model = ARGV[i + 3],
+    betas = ARGV[i + 4], deadline = tonumber(ARGV[i + 5]), force = ARGV[i + 6] == '1',
+    reply = ARGV[i + 7], entry = ARGV[i + 8],
+  })
+  if status == 'new' then fresh = fresh + 1 end
+  statuses[#statuses + 1] = status
+end
+if fresh > 0 then ring(fresh) end
+local interval = tonumber(redis.call('HGET', bucket, 'interval')) or 0
+return {redis.call('ZCARD', deadlines), interval, unpack(statuses)}
