@@ -1,0 +1,297 @@
+"""The producer's side: payloads in, counts out."""
+
+import socket
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio import to_thread
+from anyio.abc import TaskGroup
+
+from weighbridge.connection import connect, connect_unrepeated, queue_errors
+from weighbridge.count_stream import CountStream, Item
+from weighbridge.digest import digest_of
+from weighbridge.errors import (
+    CountFailed,
+    QueueFull,
+    ResultTimeout,
+    ScopeMismatch,
+    UnknownJob,
+)
+from weighbridge.exchange import Submission
+from weighbridge.keys import Keys
+from weighbridge.mailbox import Expectation, Mailbox
+from weighbridge.payload import check_payload
+from weighbridge.records import Counted, Job, Lane, Result, Ticket, with_cache
+from weighbridge.scope import digest_key_id
+from weighbridge.scripts import Scripts
+from weighbridge.settings import QueueSettings
+from weighbridge.submitter import Admission, Submitter
+
+RawPayload = bytes | str | Mapping[str, object]
+
+LARGE_BYTES = 256 * 1024
+"""From here on a body is parsed and hashed in a thread, so that it does not stall the loop."""
+
+NO_ERROR = (None, None, None)
+
+CLOSE_S = 5.0
+"""How long closing the connections may take."""
+
+
+class Client:
+    """Counts payloads through a pool of workers.
+
+    Use it as an async context manager, entered and left by the same task; its methods may be called
+    from any task in between::
+
+        async with Client.connect("redis://127.0.0.1:6379/0") as wb:
+            counted = await wb.count({"model": "…", "messages": [...]})
+    """
+
+    def __init__(self, settings: QueueSettings) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.namespace)
+        self._producer = settings.producer or socket.gethostname()[:64]
+        self._waiter = uuid.uuid4().hex
+        self._redis = connect(settings.redis_url)
+        self._subscriber = connect_unrepeated(settings.redis_url)
+        self._scripts = Scripts(self._keys)
+        self._mailbox = Mailbox(self._redis, self._subscriber, self._keys)
+        self._submitter = Submitter(
+            self._redis,
+            self._keys,
+            self._scripts,
+            waiter=self._waiter,
+            max_queue=settings.max_queue,
+        )
+        self._tasks: TaskGroup = anyio.create_task_group()
+
+    @classmethod
+    def connect(cls, url: str | None = None, *, settings: QueueSettings | None = None) -> Self:
+        """Make a client; nothing is sent before the ``async with``.
+
+        Args:
+            url: ``redis://``, ``rediss://`` or ``unix://``; goes before the settings' own.
+
+        Raises:
+            SettingsError: the URL is none that Redis clients know.
+        """
+        chosen = settings or QueueSettings()
+        return cls(replace(chosen, redis_url=url) if url else chosen)
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            QueueUnreachable: the server does not answer, or refuses us.
+            ScopeMismatch: the namespace's workers hash with another digest key.
+        """
+        try:
+            with queue_errors():
+                await self._check_digest_key()
+                await self._tasks.__aenter__()
+                await self._tasks.start(self._mailbox.run)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # The caller's exception is not handed to the task group, for it would come out in a group;
+        # a cancellation is, or the group would put one of its own in its place.
+        cancelled = isinstance(exc, anyio.get_cancelled_exc_class())
+        self._tasks.cancel_scope.cancel()
+        try:
+            await self._tasks.__aexit__(*((exc_type, exc, traceback) if cancelled else NO_ERROR))
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            await self._redis.aclose()
+            await self._subscriber.aclose()
+
+    async def submit(
+        self,
+        payload: RawPayload,
+        *,
+        lane: Lane = Lane.BATCH,
+        betas: Iterable[str] = (),
+        fresh: bool = False,
+    ) -> Ticket:
+        """Put a payload into the queue and go on; its result stays under its digest.
+
+        Args:
+            fresh: count again even if a result is cached.
+
+        Raises:
+            PayloadError: it cannot be counted as it is.
+            QueueFull: the queue's bound is reached.
+            QueueUnreachable: the server does not answer.
+        """
+        job = await self._job(payload, lane, betas)
+        admission = await self._admit(job, fresh=fresh)
+        return Ticket(job, admission.cache)
+
+    async def result(self, job: Ticket | str, *, timeout_s: float = 60.0) -> Result:
+        """Wait for a job's result, by its ticket or digest.
+
+        A lost record is submitted again where the ticket is given.
+
+        Raises:
+            ResultTimeout: nothing within ``timeout_s``; the job goes on.
+            UnknownJob: only a digest was given, and neither job nor result has it.
+        """
+        digest = job if isinstance(job, str) else job.digest
+        with _patience(timeout_s), queue_errors():
+            while (result := await self._wait(digest)) is None:
+                if isinstance(job, str):
+                    raise UnknownJob(f"no job and no result for {digest[:12]}…; submit it again")
+                await self._admit(job.job)
+            return result
+
+    async def count(
+        self,
+        payload: RawPayload,
+        *,
+        lane: Lane = Lane.INTERACTIVE,
+        betas: Iterable[str] = (),
+        fresh: bool = False,
+        timeout_s: float = 60.0,
+    ) -> Counted:
+        """Count one payload's input tokens.
+
+        A caller that stops waiting leaves the job to finish for the cache.
+
+        Raises:
+            PayloadError: it cannot be counted as it is.
+            CountFailed: the job ended without a count.
+            QueueFull: the queue's bound is reached.
+            ResultTimeout: nothing within ``timeout_s``; the job goes on.
+            QueueUnreachable: the server does not answer.
+        """
+        job = await self._job(payload, lane, betas)
+        with _patience(timeout_s), queue_errors():
+            result = await self._admit_and_wait(job, fresh=fresh)
+            if isinstance(result, Counted):
+                return result
+            raise CountFailed(result.code, result.message, digest=result.digest)
+
+    def count_many(
+        self,
+        payloads: Iterable[RawPayload] | AsyncIterable[RawPayload],
+        *,
+        lane: Lane = Lane.BATCH,
+        betas: Iterable[str] = (),
+        ordered: bool = False,
+        in_flight: int = 1000,
+        withdraw: bool = False,
+    ) -> AsyncGenerator[Item, None]:
+        """Count payloads as they come, with at most ``in_flight`` of them on their way.
+
+        Yields an item a payload, in the order of the results, or of the payloads if ``ordered``.
+        A payload that cannot be counted is an item like any other. Where the queue is full, it
+        waits. A caller that leaves early leaves its jobs to finish for the cache, or withdraws
+        those that nobody else waits for if ``withdraw``.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        names = tuple(betas)
+        stream: CountStream[RawPayload] = CountStream(
+            self._tasks,
+            self._submitter,
+            self._mailbox,
+            lambda payload: self._job(payload, lane, names),
+            in_flight=in_flight,
+            withdraw=self.cancel if withdraw else None,
+        )
+        return stream.run(payloads, ordered=ordered)
+
+    async def cancel(self, job: Ticket | str) -> bool:
+        """Withdraw a job if nobody else waits for it and no worker has it; True if withdrawn.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        digest = job if isinstance(job, str) else job.digest
+        if self._mailbox.expects(digest):
+            return False
+        with queue_errors():
+            status = await self._scripts.cancel(self._redis, digest, waiter=self._waiter)
+        return status == "withdrawn"
+
+    async def _job(self, raw: RawPayload, lane: Lane, betas: Iterable[str]) -> Job:
+        if isinstance(raw, bytes | str) and len(raw) >= LARGE_BYTES:
+            return await to_thread.run_sync(self._make_job, raw, lane, tuple(betas))
+        return self._make_job(raw, lane, betas)
+
+    def _make_job(self, raw: RawPayload, lane: Lane, betas: Iterable[str]) -> Job:
+        payload = check_payload(raw, betas=betas)
+        digest = digest_of(
+            payload, partition=self._settings.partition, key=self._settings.digest_key
+        )
+        return Job(digest, payload, lane, self._producer, int(self._settings.deadline_s * 1e6))
+
+    async def _admit(self, job: Job, *, fresh: bool = False) -> Admission:
+        with queue_errors():
+            [admission] = await self._submitter.submit([Submission(job)], fresh=fresh)
+        if isinstance(admission, QueueFull):
+            raise admission
+        return admission
+
+    async def _admit_and_wait(self, job: Job, *, fresh: bool) -> Result:
+        send, receive = anyio.create_memory_object_stream[Result | None](1)
+        with send, receive:
+            while True:
+                expectation = Expectation(job.digest, send.send_nowait)
+                with self._mailbox.expecting(expectation):
+                    admission = await self._admit(job, fresh=fresh)
+                    if admission.result is not None:
+                        return with_cache(admission.result, admission.cache)
+                    expectation.submitted = True
+                    result = await receive.receive()
+                if result is not None:
+                    return with_cache(result, admission.cache)
+                fresh = False
+
+    async def _wait(self, digest: str) -> Result | None:
+        send, receive = anyio.create_memory_object_stream[Result | None](1)
+        with send, receive:
+            expectation = Expectation(digest, send.send_nowait)
+            expectation.submitted = True
+            with self._mailbox.expecting(expectation):
+                await self._mailbox.look_for_vanished([digest])
+                return await receive.receive()
+
+    async def _check_digest_key(self) -> None:
+        # Not repeated: whoever starts against a server that is not there should hear it at once.
+        theirs = await self._subscriber.hget(self._keys.scope, "digest_key")
+        ours = digest_key_id(self._settings.digest_key)
+        if theirs is not None and theirs != ours.encode():
+            raise ScopeMismatch(
+                f"the workers of namespace {self._settings.namespace!r} use another"
+                " WEIGHBRIDGE_DIGEST_KEY; set the same one here, or choose another"
+                " WEIGHBRIDGE_NAMESPACE"
+            )
+
+
+@contextmanager
+def _patience(timeout_s: float) -> Iterator[None]:
+    try:
+        with anyio.fail_after(timeout_s):
+            yield
+    except TimeoutError:
+        raise ResultTimeout(
+            f"no result within {timeout_s:g} s; the job goes on, its result will be in the cache"
+        ) from None

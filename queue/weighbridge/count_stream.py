@@ -1,0 +1,244 @@
+"""Many payloads on their way at once: read, submit in batches, hand out as they come.
+
+The work is done by tasks of the client's group and the caller's generator only receives, so that it
+may be left early: the tasks are cancelled, the jobs go on.
+"""
+
+import math
+import random
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from weighbridge.connection import queue_errors
+from weighbridge.errors import PayloadError, QueueFull
+from weighbridge.exchange import Submission
+from weighbridge.mailbox import Expectation, Mailbox
+from weighbridge.records import CacheUse, Job, NotCountable, Outcome, Result, with_cache
+from weighbridge.submitter import Submitter
+
+P = TypeVar("P")
+
+BATCH = 128
+"""Jobs a round trip submits at most; fewer where fewer are ready, nobody waits for a full batch."""
+
+FULL_WAIT_S = 5.0
+"""The longest wait before a full queue is asked again."""
+
+LEAVE_S = 5.0
+"""How long ending a run may take, the withdrawal of its jobs included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One payload's outcome; ``index`` is its place in the input, ``digest`` None if refused."""
+
+    index: int
+    digest: str | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The input is over after ``total`` payloads, or by an error."""
+
+    total: int = 0
+    error: Exception | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A job on its way; its result may come before the reply that says how it was admitted."""
+
+    index: int
+    job: Job
+    cache: CacheUse | None = None
+    result: Result | None = None
+
+
+class CountStream(Generic[P]):
+    """One run of ``count_many``, for payloads that ``make_job`` turns into jobs."""
+
+    def __init__(
+        self,
+        tasks: TaskGroup,
+        submitter: Submitter,
+        mailbox: Mailbox,
+        make_job: Callable[[P], Awaitable[Job]],
+        *,
+        in_flight: int,
+        withdraw: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> None:
+        self._tasks = tasks
+        self._submitter = submitter
+        self._mailbox = mailbox
+        self._make_job = make_job
+        self._withdraw = withdraw
+        self._places = anyio.Semaphore(in_flight)
+        self._send_entry: MemoryObjectSendStream[_Entry]
+        self._entries: MemoryObjectReceiveStream[_Entry]
+        self._send_item: MemoryObjectSendStream[Item | _End]
+        self._items: MemoryObjectReceiveStream[Item | _End]
+        self._expectations: dict[int, Expectation] = {}
+        self._worked = anyio.Event()
+
+    async def run(
+        self, payloads: Iterable[P] | AsyncIterable[P], *, ordered: bool
+    ) -> AsyncGenerator[Item, None]:
+        """Yield an item a payload."""
+        # The places bound what is on its way, so the streams need no bound of their own.
+        self._send_entry, self._entries = anyio.create_memory_object_stream[_Entry](math.inf)
+        self._send_item, self._items = anyio.create_memory_object_stream[Item | _End](math.inf)
+        scope = anyio.CancelScope()
+        self._tasks.start_soon(self._work, payloads, scope)
+        try:
+            async with aclosing(self._in_order() if ordered else self._as_they_come()) as items:
+                async for item in items:
+                    yield item
+                    self._places.release()
+        finally:
+            scope.cancel()
+            with anyio.move_on_after(LEAVE_S, shield=True):
+                await self._worked.wait()
+                await self._leave()
+            for stream in (self._send_entry, self._entries, self._send_item, self._items):
+                stream.close()
+
+    async def _leave(self) -> None:
+        """Stop waiting for what is still on its way."""
+        abandoned = list(self._expectations.values())
+        for expectation in abandoned:
+            self._mailbox.forget(expectation)
+        if self._withdraw is None or not abandoned:
+            return
+        for digest in {expectation.digest for expectation in abandoned}:
+            await self._withdraw(digest)
+
+    async def _as_they_come(self) -> AsyncGenerator[Item, None]:
+        seen, total = 0, math.inf
+        while seen < total:
+            received = await self._items.receive()
+            if isinstance(received, Item):
+                seen += 1
+                yield received
+            elif received.error is not None:
+                raise received.error
+            else:
+                total = received.total
+
+    async def _in_order(self) -> AsyncGenerator[Item, None]:
+        early: dict[int, Item] = {}
+        position = 0
+        async with aclosing(self._as_they_come()) as items:
+            async for item in items:
+                early[item.index] = item
+                while position in early:
+                    yield early.pop(position)
+                    position += 1
+
+    async def _work(
+        self, payloads: Iterable[P] | AsyncIterable[P], scope: anyio.CancelScope
+    ) -> None:
+        try:
+            with scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._submit_all)
+                    try:
+                        await self._read_all(payloads)
+                    except Exception as error:  # the caller's iterable may raise anything
+                        self._send_item.send_nowait(_End(error=error))
+        finally:
+            self._worked.set()
+
+    async def _read_all(self, payloads: Iterable[P] | AsyncIterable[P]) -> None:
+        index = 0
+        async for payload in _each(payloads):
+            await self._places.acquire()
+            try:
+                job = await self._make_job(payload)
+            except PayloadError as error:
+                refused = NotCountable(code=error.code, message=str(error))
+                self._send_item.send_nowait(Item(index, None, refused))
+            else:
+                self._send_entry.send_nowait(_Entry(index, job))
+            index += 1
+        self._send_item.send_nowait(_End(total=index))
+
+    async def _submit_all(self) -> None:
+        try:
+            async for entry in self._entries:
+                batch = [entry]
+                while len(batch) < BATCH and self._entries.statistics().current_buffer_used:
+                    batch.append(self._entries.receive_nowait())
+                await self._submit(batch)
+        except Exception as error:  # it is the caller's to see, and must not end the client
+            self._send_item.send_nowait(_End(error=error))
+
+    async def _submit(self, batch: list[_Entry]) -> None:
+        """Join what this client waits for already, and submit the rest until it is admitted."""
+        waiting = []
+        for entry in batch:
+            joins = self._mailbox.expects_submitted(entry.job.digest)
+            expectation = self._expect(entry)
+            if joins:
+                expectation.submitted = True
+                entry.cache = "joined"
+            else:
+                waiting.append(entry)
+        while waiting:
+            waiting = await self._submit_once(waiting)
+
+    async def _submit_once(self, entries: list[_Entry]) -> list[_Entry]:
+        """Submit; returns those that a full queue refused, after a wait that suits its length."""
+        with queue_errors():
+            admissions = await self._submitter.submit([Submission(entry.job) for entry in entries])
+        refused, wait_s = [], 0.0
+        for entry, admission in zip(entries, admissions, strict=True):
+            if isinstance(admission, QueueFull):
+                refused.append(entry)
+                wait_s = min(FULL_WAIT_S, max(0.1, admission.eta_s / 10))
+                continue
+            entry.cache = admission.cache
+            entry.result = entry.result or admission.result
+            if (expectation := self._expectations.get(entry.index)) is not None:
+                expectation.submitted = True
+            self._finish(entry)
+        if refused:
+            await anyio.sleep(wait_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+        return refused
+
+    def _expect(self, entry: _Entry) -> Expectation:
+        def deliver(result: Result | None) -> None:
+            self._expectations.pop(entry.index, None)
+            if result is None:
+                self._send_entry.send_nowait(entry)
+            else:
+                entry.result = result
+                self._finish(entry)
+
+        expectation = self._expectations[entry.index] = Expectation(entry.job.digest, deliver)
+        self._mailbox.expect(expectation)
+        return expectation
+
+    def _finish(self, entry: _Entry) -> None:
+        """Hand the item out once both halves are there: the result, and how it was come by."""
+        if entry.result is None or entry.cache is None:
+            return
+        if (expectation := self._expectations.pop(entry.index, None)) is not None:
+            self._mailbox.forget(expectation)
+        outcome = with_cache(entry.result, entry.cache)
+        self._send_item.send_nowait(Item(entry.index, entry.job.digest, outcome))
+
+
+async def _each(payloads: Iterable[P] | AsyncIterable[P]) -> AsyncGenerator[P, None]:
+    if isinstance(payloads, AsyncIterable):
+        async for payload in payloads:
+            yield payload
+    else:
+        for payload in payloads:
+            yield payload

@@ -1,0 +1,166 @@
+"""The workers' side of the queue: take, settle, release, retry."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from weighbridge.connection import RedisClient, read_values
+from weighbridge.exchange import Ending, TakeReply, TakeRequest
+from weighbridge.keys import Keys
+from weighbridge.records import Counted, Failed, Lease, encode_result
+from weighbridge.scripts import Scripts
+
+MAX_DEAD_LETTERS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long what we publish stays, in milliseconds.
+
+    Args:
+        counted_ms: a count's life in the cache; never under five minutes, it is also the mailbox.
+        failed_ms: a failure's, kept just long enough for its waiters.
+        reply_ms: a foreign producer's reply.
+    """
+
+    counted_ms: int = 7 * 86_400_000
+    failed_ms: int = 300_000
+    reply_ms: int = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a leased job ends."""
+
+    lease: Lease
+    result: Counted | Failed
+
+
+class Jobs:
+    """One worker's hands on the queue.
+
+    Args:
+        redis: repeats commands; for everything but ``take``.
+        taking: never repeats a command.
+    """
+
+    def __init__(
+        self,
+        redis: RedisClient,
+        taking: RedisClient,
+        keys: Keys,
+        scripts: Scripts,
+        retention: Retention,
+    ) -> None:
+        self._redis = redis
+        self._taking = taking
+        self._keys = keys
+        self._scripts = scripts
+        self._retention = retention
+
+    async def take(self, request: TakeRequest) -> TakeReply:
+        """Visit the queue once."""
+        return await self._scripts.take(self._taking, request)
+
+    async def payloads(self, leases: Sequence[Lease]) -> list[bytes | None]:
+        """Read the canonical bodies of leased jobs, None where one vanished."""
+        keys = [self._keys.payload(lease.digest) for lease in leases]
+        return await read_values(self._redis, keys)
+
+    async def wait_for_doorbell(self, timeout_s: float) -> None:
+        """Sleep until a submit rings or the time is over."""
+        await self._taking.blpop([self._keys.doorbell], timeout=timeout_s)
+
+    async def settle(self, verdicts: Sequence[Verdict]) -> int:
+        """Write results, then end their jobs; returns how many leases no longer held.
+
+        The order matters: a waiter that is woken must find its result.
+        """
+        await self._publish(verdicts)
+        pending = [
+            Ending(
+                verdict.lease.digest,
+                verdict.lease.token,
+                encode_result(verdict.result),
+                verdict.result.code if isinstance(verdict.result, Failed) else "",
+            )
+            for verdict in verdicts
+        ]
+        stale = 0
+        while pending:
+            statuses = await self._scripts.settle(
+                self._redis,
+                pending,
+                reply_ttl_ms=self._retention.reply_ms,
+                max_dead=MAX_DEAD_LETTERS,
+            )
+            stale += statuses.count("stale")
+            pending = [
+                ending for ending, status in zip(pending, statuses, strict=True) if status == "more"
+            ]
+        return stale
+
+    async def _publish(self, verdicts: Sequence[Verdict]) -> None:
+        """Write results: a failure never overwrites a count, a count overwrites a failure."""
+        texts = [
+            (
+                self._keys.result(verdict.lease.digest),
+                encode_result(verdict.result),
+                isinstance(verdict.result, Failed),
+            )
+            for verdict in await self._worth_publishing(verdicts)
+        ]
+        pipe = self._redis.pipeline(transaction=False)
+        for key, text, failed in texts:
+            pipe.set(key, text, px=self._ttl_ms(failed), nx=failed)
+        for (key, text, failed), answer in zip(
+            texts, await pipe.execute(raise_on_error=False), strict=True
+        ):
+            if isinstance(answer, OutOfMemoryError):
+                await self._scripts.publish(
+                    self._redis, key, text, ttl_ms=self._ttl_ms(failed), failed=failed
+                )
+            elif isinstance(answer, Exception):
+                raise answer
+
+    def _ttl_ms(self, failed: bool) -> int:
+        return self._retention.failed_ms if failed else self._retention.counted_ms
+
+    async def _worth_publishing(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Leave out failures whose lease is lost: another worker has the job, and may count it."""
+        failed = [verdict for verdict in verdicts if isinstance(verdict.result, Failed)]
+        if not failed:
+            return list(verdicts)
+        pipe = self._redis.pipeline(transaction=False)
+        for verdict in failed:
+            pipe.hget(self._keys.job(verdict.lease.digest), "token")
+            pipe.zscore(self._keys.leased, verdict.lease.digest)
+        answers = await pipe.execute()
+        lost = {
+            verdict.lease.token
+            for verdict, token, leased in zip(failed, answers[::2], answers[1::2], strict=True)
+            if leased is None or token is None or int(token) != verdict.lease.token
+        }
+        return [verdict for verdict in verdicts if verdict.lease.token not in lost]
+
+    async def release(self, leases: Sequence[Lease]) -> int:
+        """Give jobs back unharmed; returns how many leases still held."""
+        return await self._scripts.release(
+            self._redis, [(lease.digest, lease.token) for lease in leases]
+        )
+
+    async def retry(self, lease: Lease, delay_s: float) -> bool:
+        """Give a job back with an attempt used; False if the lease no longer held."""
+        delay_us = int(delay_s * 1_000_000)
+        return await self._scripts.retry(self._redis, [(lease.digest, lease.token, delay_us)]) == 1
+
+    async def leave(self, worker: str) -> None:
+        """Take a worker off the list of the living; a failure only leaves that to its TTL."""
+        try:
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.zrem(self._keys.workers, worker)
+            pipe.delete(self._keys.worker(worker))
+            await pipe.execute()
+        except RedisError:
+            return

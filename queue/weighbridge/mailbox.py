@@ -1,0 +1,139 @@
+"""Waiting for results: told by the server, and looking for oneself in case nobody told.
+
+A digest that is expected is found in one of three ways: a message on ``done``, the poll behind it,
+or, where neither result nor job is left, by delivering None: the record vanished, submit again.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import anyio
+from anyio.abc import TaskStatus
+from redis.exceptions import RedisError
+
+from weighbridge.connection import RedisClient, read_values
+from weighbridge.keys import Keys
+from weighbridge.records import Result, decode_result
+
+POLL_S = 2.0
+"""Between two looks at what is expected; jittered, so that many clients do not look together."""
+
+LOOK_AT_ONCE = 256
+"""Keys a round trip of the poll reads."""
+
+
+class Expectation:
+    """One waiter for one digest; ``deliver`` gets the result, or None if its record vanished."""
+
+    def __init__(self, digest: str, deliver: Callable[[Result | None], None]) -> None:
+        self.digest = digest
+        self.deliver = deliver
+        self.submitted = False
+        """Set after the submit: before it, a missing record means nothing."""
+
+
+class Mailbox:
+    """All expectations of one client, and the one subscription behind them."""
+
+    def __init__(self, redis: RedisClient, subscriber: RedisClient, keys: Keys) -> None:
+        self._redis = redis
+        self._subscriber = subscriber
+        self._keys = keys
+        self._expected: dict[str, list[Expectation]] = {}
+
+    def expect(self, expectation: Expectation) -> None:
+        """Deliver this digest's result when it comes. Expect before the submit, not after."""
+        self._expected.setdefault(expectation.digest, []).append(expectation)
+
+    def forget(self, expectation: Expectation) -> None:
+        """Stop waiting; the job goes on."""
+        waiting = self._expected.get(expectation.digest, [])
+        if expectation in waiting:
+            waiting.remove(expectation)
+        if not waiting:
+            self._expected.pop(expectation.digest, None)
+
+    def expects(self, digest: str) -> bool:
+        """Whether anybody here waits for this digest."""
+        return digest in self._expected
+
+    def expects_submitted(self, digest: str) -> bool:
+        """Whether somebody here waits for this digest, and its job is in the queue."""
+        return any(expectation.submitted for expectation in self._expected.get(digest, []))
+
+    @contextmanager
+    def expecting(self, expectation: Expectation) -> Iterator[None]:
+        """Expect within a block."""
+        self.expect(expectation)
+        try:
+            yield
+        finally:
+            self.forget(expectation)
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Listen and poll until cancelled; started once the subscription stands."""
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self._listen)
+            tasks.start_soon(self._poll)
+            task_status.started()
+
+    async def _listen(self, *, task_status: TaskStatus[None]) -> None:
+        async with self._subscriber.pubsub(ignore_subscribe_messages=True) as pubsub:
+            await pubsub.subscribe(self._keys.done)
+            task_status.started()
+            while True:
+                try:
+                    message = await pubsub.get_message(timeout=5.0)
+                    if message is not None:
+                        await self.look(message["data"].decode().split(","))
+                except RedisError:
+                    # The subscription is renewed by the next call; the poll covers the gap.
+                    await anyio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - jitter
+
+    async def _poll(self) -> None:
+        while True:
+            await anyio.sleep(POLL_S * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            digests = [
+                digest
+                for digest, waiting in self._expected.items()
+                if any(expectation.submitted for expectation in waiting)
+            ]
+            for start in range(0, len(digests), LOOK_AT_ONCE):
+                try:
+                    await self.look_for_vanished(digests[start : start + LOOK_AT_ONCE])
+                except RedisError:
+                    break
+
+    async def look(self, digests: Iterable[str]) -> None:
+        """Deliver what has a result by now."""
+        wanted = [digest for digest in digests if digest in self._expected]
+        if wanted:
+            for digest, text in zip(wanted, await self._read(wanted), strict=True):
+                if text is not None:
+                    self._deliver(digest, decode_result(text))
+
+    async def _read(self, digests: Sequence[str]) -> list[bytes | None]:
+        return await read_values(self._redis, [self._keys.result(digest) for digest in digests])
+
+    async def look_for_vanished(self, digests: Sequence[str]) -> None:
+        """Look for results, and for jobs that are neither live nor have one.
+
+        The order matters: a result is written before its job ends, so a job that is gone in the
+        first look has its result in the second, unless both were lost.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        for digest in digests:
+            pipe.hexists(self._keys.job(digest), "lane")
+        live = await pipe.execute()
+        for digest, text, lives in zip(digests, await self._read(digests), live, strict=True):
+            if text is not None:
+                self._deliver(digest, decode_result(text))
+            elif not lives:
+                self._deliver(digest, None)
+
+    def _deliver(self, digest: str, result: Result | None) -> None:
+        for expectation in list(self._expected.get(digest, [])):
+            if result is not None or expectation.submitted:
+                self.forget(expectation)
+                expectation.deliver(result)

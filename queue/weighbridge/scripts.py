@@ -1,0 +1,288 @@
+"""The queue protocol's Lua scripts, one typed function each.
+
+Every script is idempotent, because redis-py may send one twice. They are sent by their hash and
+with their text only where the server does not know them yet.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+from weighbridge.connection import RedisClient
+from weighbridge.exchange import (
+    Cancelled,
+    Ending,
+    LimitAction,
+    LimitReply,
+    PermitReply,
+    Settled,
+    Submission,
+    SubmitReply,
+    TakeReply,
+    TakeRequest,
+)
+from weighbridge.keys import Keys
+from weighbridge.records import Lane, Lease
+
+Arg = str | bytes | int
+
+INBOX_GROUP = "workers"
+
+
+def read_source(name: str, *, flags: bool = True) -> str:
+    """Read a script with its parts put in place; without ``flags`` the first line is dropped.
+
+    A server that does not know ``#!lua`` (fakeredis) runs the rest.
+    """
+    folder = files("weighbridge") / "lua"
+    text = (folder / f"{name}.lua").read_text()
+
+    def part(match: re.Match[str]) -> str:
+        return (folder / "parts" / f"{match[1]}.lua").read_text()
+
+    source = re.sub(r"^--@include (\w+)$", part, text, flags=re.MULTILINE)
+    return source if flags else source.partition("\n")[2]
+
+
+class Script:
+    """One script, sent by its hash."""
+
+    def __init__(self, name: str, *, flags: bool) -> None:
+        self.source = read_source(name, flags=flags)
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, redis: RedisClient, keys: Sequence[str], args: Sequence[Arg]) -> Any:
+        try:
+            return await redis.evalsha(self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await redis.eval(self.source, len(keys), *keys, *args)
+
+
+class Scripts:
+    """The scripts of one namespace."""
+
+    def __init__(self, keys: Keys, *, flags: bool = True) -> None:
+        self._keys = keys
+        self._submit = Script("submit", flags=flags)
+        self._take = Script("take", flags=flags)
+        self._publish = Script("publish", flags=flags)
+        self._settle = Script("settle", flags=flags)
+        self._release = Script("release", flags=flags)
+        self._retry = Script("retry", flags=flags)
+        self._cancel = Script("cancel", flags=flags)
+        self._answer = Script("answer", flags=flags)
+        self._penalise = Script("penalise", flags=flags)
+        self._limit = Script("limit", flags=flags)
+        self._observe = Script("observe", flags=flags)
+        self._permit = Script("permit", flags=flags)
+        self._scope = Script("scope", flags=flags)
+
+    async def submit(
+        self,
+        redis: RedisClient,
+        submissions: Sequence[Submission],
+        *,
+        waiter: str,
+        max_queue: int,
+    ) -> SubmitReply:
+        """Put jobs whose payloads have been SET into the queue."""
+        keys = self._keys
+        args: list[Arg] = [keys.prefix, waiter, max_queue, INBOX_GROUP]
+        for submission in submissions:
+            args += _submission_args(submission)
+        depth, interval, *statuses = await self._submit(
+            redis, (keys.deadlines, keys.bucket, keys.inbox), args
+        )
+        return SubmitReply(depth, interval, tuple(_text(status) for status in statuses))
+
+    async def take(self, redis: RedisClient, request: TakeRequest) -> TakeReply:
+        """Visit the queue for leases. Never send this through a client that repeats commands."""
+        keys = self._keys
+        visit, longest, left, due, interval, generation, hold, alone, *leases = await self._take(
+            redis,
+            (
+                keys.ready(Lane.INTERACTIVE),
+                keys.ready(Lane.BATCH),
+                keys.leased,
+                keys.later,
+                keys.deadlines,
+                keys.bucket,
+                keys.workers,
+                keys.worker(request.worker),
+            ),
+            (
+                keys.prefix,
+                request.worker,
+                request.operation,
+                request.confirmed,
+                request.want,
+                request.lease_us,
+                request.interval_us,
+                request.suspects,
+                request.version,
+                request.concurrency,
+                request.state,
+                "" if request.turn_us is None else request.turn_us,
+                request.in_flight,
+                request.lead_us,
+                *(word for job in request.held for word in job),
+            ),
+        )
+        return TakeReply(
+            visit_us=int(visit),
+            longest_us=int(longest),
+            left=left,
+            due_us=int(due) if int(due) >= 0 else None,
+            interval_us=int(interval),
+            generation=int(generation),
+            hold=_text(hold),
+            alone=bool(alone),
+            leases=tuple(_lease(row) for row in leases),
+        )
+
+    async def settle(
+        self, redis: RedisClient, endings: Sequence[Ending], *, reply_ttl_ms: int, max_dead: int
+    ) -> tuple[Settled, ...]:
+        """End jobs whose results have been written."""
+        keys = self._keys
+        args: list[Arg] = [keys.prefix, reply_ttl_ms, max_dead]
+        for ending in endings:
+            args += (ending.digest, ending.token, ending.result, ending.code)
+        statuses = await self._settle(
+            redis, (keys.leased, keys.later, keys.deadlines, keys.dead, keys.done), args
+        )
+        return tuple(_text(status) for status in statuses)
+
+    async def publish(
+        self, redis: RedisClient, key: str, text: bytes, *, ttl_ms: int, failed: bool
+    ) -> None:
+        """Write a result on a server that is too full for a plain SET."""
+        await self._publish(redis, (key,), (text, ttl_ms, int(failed)))
+
+    async def release(self, redis: RedisClient, held: Sequence[tuple[str, int]]) -> int:
+        """Give jobs (digest, token) back unharmed; returns how many leases still held."""
+        args: list[Arg] = [self._keys.prefix]
+        for digest, token in held:
+            args += (digest, token)
+        statuses = await self._release(redis, (self._keys.leased, self._keys.later), args)
+        return sum(_text(status) == "released" for status in statuses)
+
+    async def retry(self, redis: RedisClient, held: Sequence[tuple[str, int, int]]) -> int:
+        """Give jobs (digest, token, delay in µs) back, an attempt used; returns how many held."""
+        args: list[Arg] = [self._keys.prefix]
+        for digest, token, delay_us in held:
+            args += (digest, token, delay_us)
+        statuses = await self._retry(redis, (self._keys.leased, self._keys.later), args)
+        return sum(_text(status) == "retried" for status in statuses)
+
+    async def cancel(self, redis: RedisClient, digest: str, *, waiter: str) -> Cancelled:
+        """Withdraw a job if nobody else waits for it."""
+        keys = self._keys
+        status: Cancelled = _text(
+            await self._cancel(
+                redis, (keys.leased, keys.later, keys.deadlines), (keys.prefix, waiter, digest)
+            )
+        )
+        return status
+
+    async def answer(
+        self,
+        redis: RedisClient,
+        replies: Sequence[tuple[str, str, bool, bytes]],
+        *,
+        reply_ttl_ms: int,
+    ) -> None:
+        """Answer inbox entries (entry id, reply id, bell, JSON) that need no job."""
+        args: list[Arg] = [self._keys.prefix, INBOX_GROUP, reply_ttl_ms]
+        for entry, reply_id, bell, text in replies:
+            args += (entry, reply_id, int(bell), text)
+        await self._answer(redis, (self._keys.inbox,), args)
+
+    async def penalise(
+        self,
+        redis: RedisClient,
+        *,
+        wait_us: int,
+        generation: int,
+        hold: str,
+        kept: int,
+        interval_us: int,
+    ) -> tuple[int, bool]:
+        """Pause the fleet; returns the wait until the pause ends in µs, and if it is a new one."""
+        args = (wait_us, generation, hold, kept, interval_us)
+        wait, fresh = await self._penalise(redis, (self._keys.bucket,), args)
+        return int(wait), bool(fresh)
+
+    async def limit(
+        self, redis: RedisClient, action: LimitAction, *, interval_us: int, slow_start: int = 0
+    ) -> LimitReply:
+        """Set, offer, pause, resume or release the limit."""
+        args = (self._keys.prefix, action, interval_us, slow_start)
+        interval, by_operator, paused, hold = await self._limit(redis, (self._keys.bucket,), args)
+        return LimitReply(int(interval), bool(by_operator), bool(paused), _text(hold))
+
+    async def observe(self, redis: RedisClient, *, limit: int, low: bool, interval_us: int) -> int:
+        """Tell the bucket what the endpoint's headers say; returns the interval in force in µs."""
+        args = (limit, int(low), interval_us)
+        [interval] = await self._observe(redis, (self._keys.bucket,), args)
+        return int(interval)
+
+    async def permit(
+        self, redis: RedisClient, *, caller: str, want: int, interval_us: int, turn_us: int | None
+    ) -> PermitReply:
+        """Draw slots without jobs. Never send this through a client that repeats commands."""
+        keys = (self._keys.bucket, self._keys.workers)
+        args = (caller, want, interval_us, "" if turn_us is None else turn_us)
+        visit, longest, interval, *slots = await self._permit(redis, keys, args)
+        slots_us = tuple(int(slot) for slot in slots)
+        return PermitReply(int(visit), int(longest), int(interval), slots_us)
+
+    async def claim_scope(self, redis: RedisClient, scope: dict[str, str]) -> dict[str, str]:
+        """Write the scope if there is none; returns the one that stands."""
+        args = [word for pair in scope.items() for word in pair]
+        reply = await self._scope(redis, (self._keys.scope,), args)
+        words = [_text(word) for word in reply]
+        return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def _submission_args(submission: Submission) -> list[Arg]:
+    job = submission.job
+    return [
+        job.digest,
+        job.lane,
+        job.producer,
+        job.payload.model,
+        ",".join(job.payload.betas),
+        job.deadline_us,
+        int(submission.force),
+        submission.reply,
+        submission.entry,
+    ]
+
+
+def _lease(row: Sequence[Any]) -> Lease:
+    digest, token, verdict, slot, ends, deliveries, attempts, lane, model, betas, producer, age = (
+        row
+    )
+    return Lease(
+        digest=_text(digest),
+        token=int(token),
+        verdict=_text(verdict),
+        slot_us=int(slot),
+        ends_us=int(ends),
+        deliveries=int(deliveries),
+        attempts=int(attempts),
+        lane=Lane(_text(lane)),
+        model=_text(model),
+        betas=tuple(beta for beta in _text(betas).split(",") if beta),
+        producer=_text(producer),
+        age_us=int(age),
+    )
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,145 @@
+"""From a checked payload to an answer or a place in the queue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from weighbridge.connection import RedisClient, read_values
+from weighbridge.errors import QueueFull, WeighbridgeError
+from weighbridge.exchange import Submission, SubmitReply
+from weighbridge.keys import Keys
+from weighbridge.records import CacheUse, Counted, Failed, Job, Result, decode_result
+from weighbridge.scripts import Scripts
+
+ORPHAN_TTL_MS = 600_000
+"""How long a payload waits for its submit; the submit makes it last."""
+
+ROUNDS = 5
+"""A submit that meets a settling job starts over; more often than this it is no race any more."""
+
+LASTING_FAILURES = frozenset({"invalid_request", "not_found", "payload_too_large", "not_countable"})
+"""Codes of failures that the same payload would meet again; the rest is tried anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A job that is in the queue, or whose result was there already."""
+
+    cache: CacheUse
+    result: Result | None = None
+
+
+class Submitter:
+    """Submits under one waiter's name.
+
+    Args:
+        waiter: who waits, so that a cancel withdraws only what nobody else wants.
+        max_queue: live jobs beyond which new ones are refused.
+    """
+
+    def __init__(
+        self, redis: RedisClient, keys: Keys, scripts: Scripts, *, waiter: str, max_queue: int
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = scripts
+        self._waiter = waiter
+        self._max_queue = max_queue
+
+    async def submit(
+        self, asked: Sequence[Submission], *, fresh: bool = False
+    ) -> list[Admission | QueueFull]:
+        """Answer jobs from the cache, and put the others into the queue.
+
+        A reply that was asked for is noted with a job in the queue; whoever asks for one that is
+        answered from the cache gives it himself.
+
+        Args:
+            fresh: pass over what is cached and count again.
+        """
+        jobs = [submission.job for submission in asked]
+        admitted: dict[int, Admission | QueueFull] = {}
+        forced: set[int] = set()
+        if fresh:
+            await self._drop_results([job.digest for job in jobs])
+            forced.update(range(len(jobs)))
+        else:
+            await self._answer_from_cache(jobs, range(len(jobs)), admitted, forced)
+        for _ in range(ROUNDS):
+            waiting = [index for index in range(len(jobs)) if index not in admitted]
+            if not waiting:
+                return [admitted[index] for index in range(len(jobs))]
+            settled = await self._enqueue(asked, waiting, admitted, forced)
+            found = await self._answer_from_cache(jobs, settled, admitted, forced)
+            forced.update(set(settled) - found)
+        raise WeighbridgeError("the queue's server loses payloads as fast as they are written")
+
+    async def _answer_from_cache(
+        self,
+        jobs: Sequence[Job],
+        indexes: Sequence[int],
+        admitted: dict[int, Admission | QueueFull],
+        forced: set[int],
+    ) -> set[int]:
+        """Admit what has a result; a passing failure is dropped, so that its job can run again."""
+        if not indexes:
+            return set()
+        keys = [self._keys.result(jobs[index].digest) for index in indexes]
+        found, passing = set(), []
+        for index, text in zip(indexes, await read_values(self._redis, keys), strict=True):
+            result = decode_result(text) if text is not None else None
+            if isinstance(result, Counted) or (
+                isinstance(result, Failed) and result.code in LASTING_FAILURES
+            ):
+                admitted[index] = Admission("hit", result)
+                found.add(index)
+            elif result is not None:
+                passing.append(jobs[index].digest)
+                forced.add(index)
+        await self._drop_results(passing)
+        return found
+
+    async def _drop_results(self, digests: Sequence[str]) -> None:
+        """A waiter could not tell an old result from the new one."""
+        if digests:
+            await self._redis.unlink(*(self._keys.result(digest) for digest in digests))
+
+    async def _enqueue(
+        self,
+        asked: Sequence[Submission],
+        waiting: Sequence[int],
+        admitted: dict[int, Admission | QueueFull],
+        forced: set[int],
+    ) -> list[int]:
+        """Submit once; returns those that were settled a moment ago."""
+        await self._store_payloads([asked[index].job for index in waiting])
+        reply = await self._scripts.submit(
+            self._redis,
+            [replace(asked[index], force=index in forced) for index in waiting],
+            waiter=self._waiter,
+            max_queue=self._max_queue,
+        )
+        settled = []
+        for index, status in zip(waiting, reply.statuses, strict=True):
+            if status == "new":
+                admitted[index] = Admission("miss")
+            elif status == "joined":
+                admitted[index] = Admission("joined")
+            elif status == "full":
+                admitted[index] = _full(reply)
+            elif status == "settled":
+                settled.append(index)
+        return settled
+
+    async def _store_payloads(self, jobs: Sequence[Job]) -> None:
+        """Write payloads by plain SET, before the submit.
+
+        NX: a live job's payload must not get a TTL back, should we die before our submit.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        for job in jobs:
+            pipe.set(self._keys.payload(job.digest), job.payload.body, px=ORPHAN_TTL_MS, nx=True)
+        await pipe.execute()
+
+
+def _full(reply: SubmitReply) -> QueueFull:
+    return QueueFull(reply.depth, reply.depth * reply.interval_us / 1_000_000)
