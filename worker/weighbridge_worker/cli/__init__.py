@@ -1,0 +1,1 @@
+"""The ``weighbridge`` command; heavy imports wait for the command that needs them."""

@@ -1,0 +1,158 @@
+"""The commands and their options; what each does stands in a file of its own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from weighbridge.errors import SettingsError, WeighbridgeError
+from weighbridge.records import Lane
+from weighbridge_worker.cli.exit_status import ExitStatus
+from weighbridge_worker.cli.limit import limit
+from weighbridge_worker.cli.options import AsJson, Redis, Rpm
+
+app = typer.Typer(
+    help="Count the input tokens of Claude payloads, before anyone pays for them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+app.add_typer(limit, name="limit", help="See and change the limit of a running fleet.")
+
+
+def run() -> int:
+    """Run the command line; returns the exit status."""
+    try:
+        app()
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else ExitStatus.ERROR
+    except WeighbridgeError as error:
+        return _report(error)
+    except BaseExceptionGroup as group:
+        return _report(_error_of_ours(group))
+    return ExitStatus.OK
+
+
+def _report(error: WeighbridgeError) -> int:
+    typer.echo(f"weighbridge: {error}", err=True)
+    return ExitStatus.USAGE if isinstance(error, SettingsError) else ExitStatus.ERROR
+
+
+def _error_of_ours(group: BaseExceptionGroup[BaseException]) -> WeighbridgeError:
+    """Find the error that ended a task group; the others in it are its consequences."""
+    ours = group.subgroup(WeighbridgeError)
+    if ours is None:
+        raise group
+    error: BaseException = ours
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, WeighbridgeError)  # noqa: S101 - the subgroup holds no others
+    return error
+
+
+@app.command()
+def count(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE…|-]",
+            help='JSONL: a payload a line, or {"id": …, "payload": {…}}; - is standard input.',
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT", help="Where the results go [default: stdout]."
+        ),
+    ] = None,
+    redis: Redis = None,
+    rpm: Rpm = None,
+    lane: Annotated[Lane, typer.Option(help="The lane to queue in.")] = Lane.BATCH,
+    model: Annotated[
+        str | None, typer.Option(help="Count for this model, whatever the payloads name.")
+    ] = None,
+    with_workers: Annotated[
+        bool, typer.Option("--with-workers", help="Count in this process, on the given server.")
+    ] = False,
+    summary: Annotated[
+        bool | None,
+        typer.Option("--summary/--no-summary", help="A table at the end [default: in a terminal]."),
+    ] = None,
+) -> None:
+    """Count a file of payloads.
+
+    Without a server it starts an embedded one, without an API key it estimates offline.
+    Exit status:
+    0 all counted, 3 some failed, 2 wrong usage, 1 anything else.
+    """
+    from weighbridge_worker.cli.count import CountOptions, run_count
+
+    raise typer.Exit(
+        run_count(
+            CountOptions(
+                files=tuple(files or ("-",)),
+                output=output,
+                redis_url=redis,
+                rpm=rpm,
+                lane=lane,
+                model=model,
+                with_workers=with_workers,
+                summary=summary,
+            )
+        )
+    )
+
+
+@app.command()
+def worker(
+    redis: Redis = None,
+    rpm: Rpm = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="Calls at once [env: WEIGHBRIDGE_CONCURRENCY]."),
+    ] = None,
+) -> None:
+    """Run a worker until SIGTERM, which lets it finish; a second one makes it stop at once."""
+    from weighbridge_worker.cli.worker import run_worker
+
+    raise typer.Exit(run_worker(redis_url=redis, rpm=rpm, concurrency=concurrency))
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8399,
+    rpm: Annotated[int, typer.Option(min=1, help="Its limit, calls a minute.")] = 3000,
+    depth: Annotated[int, typer.Option(min=1, help="Calls it takes at once.")] = 50,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds before each answer.")] = 0.0,
+) -> None:
+    """Serve a stand-in for the count_tokens endpoint, which answers with estimates."""
+    from weighbridge_worker.cli.sandbox import run_sandbox
+
+    raise typer.Exit(run_sandbox(host=host, port=port, rpm=rpm, depth=depth, latency_s=latency))
+
+
+@app.command()
+def status(redis: Redis = None, as_json: AsJson = False) -> None:
+    """Show the pool: depth, workers, rate used of the limit, cache."""
+    from weighbridge_worker.cli.status import run_status
+
+    raise typer.Exit(run_status(redis_url=redis, as_json=as_json))
+
+
+@app.command()
+def probe(
+    model: Annotated[str | None, typer.Option(help="The model to name in the call.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make one real call and report the endpoint's latency, headers and limit.
+
+    It needs the credentials that a worker needs, takes no permit and costs nothing.
+    Exit status:
+    0 the endpoint counted, 2 wrong usage, 1 anything else.
+    """
+    from weighbridge_worker.cli.probe import run_probe
+
+    raise typer.Exit(run_probe(model=model, as_json=as_json))

@@ -1,0 +1,13 @@
+"""What the command's exit status means."""
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """Stable, for scripts."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    INTERRUPTED = 130

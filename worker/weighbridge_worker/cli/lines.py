@@ -1,0 +1,87 @@
+"""JSONL in, JSONL out: what a line of the file means, and what a line of the results says."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import msgspec
+import typer
+
+from weighbridge.count_stream import Item
+from weighbridge.records import Counted
+
+
+class _Envelope(msgspec.Struct):
+    """A line of the form ``{"id": …, "payload": {…}}``."""
+
+    payload: msgspec.Raw
+    id: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One payload of the input; ``number`` counts from 1, as editors do."""
+
+    file: str
+    number: int
+    id: str | int | None
+    payload: bytes
+
+
+def read_lines(files: Iterable[str]) -> Iterator[Line]:
+    """Read payloads from files; ``-`` is standard input; empty lines are passed over.
+
+    Raises:
+        typer.BadParameter: a file cannot be read.
+    """
+    for name in files:
+        with ExitStack() as stack:
+            stream = _open(name, stack)
+            for number, text in enumerate(stream, start=1):
+                if text.strip():
+                    yield _line(name, number, text.strip())
+
+
+def _open(name: str, stack: ExitStack) -> BinaryIO:
+    if name == "-":
+        return sys.stdin.buffer
+    try:
+        return stack.enter_context(open(name, "rb"))
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {name}: {error.strerror}") from None
+
+
+def _line(file: str, number: int, text: bytes) -> Line:
+    try:
+        envelope = msgspec.json.decode(text, type=_Envelope)
+    except msgspec.DecodeError:
+        return Line(file, number, None, text)  # a bare payload, or for the payload check to refuse
+    return Line(file, number, envelope.id, bytes(envelope.payload))
+
+
+def with_model(payload: bytes, model: str) -> bytes:
+    """Name another model in a payload; what is no object is left for the payload check."""
+    try:
+        body = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return payload
+    body["model"] = msgspec.Raw(msgspec.json.encode(model))
+    return msgspec.json.encode(body)
+
+
+def row(line: Line, item: Item, *, name_file: bool) -> dict[str, Any]:
+    """Say what became of a line."""
+    outcome = item.outcome
+    head: dict[str, Any] = {"file": line.file} if name_file else {}
+    head |= {"line": line.number, "id": line.id, "digest": item.digest}
+    if isinstance(outcome, Counted):
+        return head | {
+            "status": "counted",
+            "model": outcome.model,
+            "input_tokens": outcome.input_tokens,
+            "source": outcome.source,
+            "cache": outcome.cache,
+        }
+    return head | {"status": "failed", "code": outcome.code, "message": outcome.message}

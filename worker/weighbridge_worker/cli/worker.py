@@ -1,0 +1,64 @@
+"""``weighbridge worker``: one worker process, drained by SIGTERM or Ctrl-C."""
+
+import os
+import signal
+from functools import partial
+
+import anyio
+from anyio.abc import TaskStatus
+
+from weighbridge.scope import make_scope
+from weighbridge.settings import QueueSettings, load
+from weighbridge_worker.cli.assembly import given_rpm, require_credentials, say
+from weighbridge_worker.cli.auto_rate import log_found, resolve_rate
+from weighbridge_worker.cli.exit_status import ExitStatus
+from weighbridge_worker.logs import make_logger
+from weighbridge_worker.pool import Pool, open_pool
+from weighbridge_worker.settings import ANTHROPIC_VERSION, SAFE_RPM, WorkerSettings
+
+WARM_CONNECTIONS = 4
+
+
+def run_worker(*, redis_url: str | None, rpm: str | None, concurrency: int | None) -> int:
+    """Run the command; returns the exit status."""
+    queue = load(QueueSettings, os.environ, redis_url=redis_url)
+    worker = load(WorkerSettings, os.environ, rpm=given_rpm(rpm), concurrency=concurrency)
+    require_credentials(worker)
+    if worker.rpm is None:
+        say(f"WEIGHBRIDGE_RPM is not set: calling at {SAFE_RPM} requests a minute.")
+    anyio.run(_work, queue, worker)
+    return ExitStatus.OK
+
+
+async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
+    from weighbridge_worker.counter import anthropic_counter
+
+    log = make_logger(worker.log_level, worker.log_format)
+    scope = make_scope(
+        base_url=worker.base_url,
+        anthropic_version=ANTHROPIC_VERSION,
+        digest_key=queue.digest_key,
+    )
+    async with anthropic_counter(worker) as counter:
+        worker = await resolve_rate(queue, worker, counter, partial(log_found, log))
+        async with (
+            open_pool(queue, worker, counter, scope, log) as pool,
+            anyio.create_task_group() as tasks,
+        ):
+            await tasks.start(_heed_signals, pool)
+            await counter.warm(min(WARM_CONNECTIONS, worker.concurrency))
+            await pool.run()
+            tasks.cancel_scope.cancel()
+
+
+async def _heed_signals(pool: Pool, *, task_status: TaskStatus[None]) -> None:
+    """Drain at the first signal, stop at the second."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        seen = 0
+        async for _ in signals:
+            seen += 1
+            if seen == 1:
+                pool.drain()
+            else:
+                pool.stop()
