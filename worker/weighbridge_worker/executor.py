@@ -1,0 +1,192 @@
+"""One lease: wait for its slot, make its call, decide how the job goes on."""
+
+import random
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+from structlog.typing import FilteringBoundLogger
+
+from weighbridge.bucket import Refusal
+from weighbridge.records import Counted, Failed, Lease
+from weighbridge_worker.calls import (
+    Counter,
+    KeyRefused,
+    PassingFailure,
+    PermanentFailure,
+    Throttled,
+    Tokens,
+)
+from weighbridge_worker.ceiling import Ceiling
+
+BACKOFF_BASE_S = 0.5
+BACKOFF_CAP_S = 30.0
+
+VERDICTS = {
+    "expired": "the job's deadline passed before it could be counted",
+    "poison": "three workers died or fell silent over this payload; it was not tried again",
+    "payload_missing": "the payload vanished from the queue; submit it again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLease:
+    """A lease in this process, its times on the loop's clock.
+
+    Args:
+        slot_at: the moment of its permit, counted from the reply: never early.
+        forfeit_at: from then on the permit is stale, counted from the request: never late.
+        ends_at: when another may own the job, counted from the request.
+        operation: the take that brought it.
+        missed: whether it missed a slot before.
+        generation: of the bucket's penalties when the permit was granted.
+        probe: whether the fleet holds and this call is its probe.
+    """
+
+    lease: Lease
+    body: bytes | None
+    slot_at: float
+    forfeit_at: float
+    ends_at: float
+    operation: int = 0
+    missed: bool = False
+    generation: int = 0
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The job ends with this result; ``tokens`` if a call counted it."""
+
+    result: Counted | Failed
+    tokens: Tokens | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The job comes back after a delay, an attempt used."""
+
+    delay_s: float
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The job goes back unharmed.
+
+    Args:
+        refusal: what the whole fleet is to make of it, if anything.
+        key_refused: the words with which the endpoint refused this worker's key, or empty.
+    """
+
+    code: str
+    refusal: Refusal | None = None
+    key_refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The slot was missed: the worker keeps the job, with its payload, for its next take."""
+
+
+Decision = Settle | Retry | Release | Hold
+
+
+class Draining(Protocol):
+    """Whether the worker is on its way out."""
+
+    def is_set(self) -> bool:
+        """True from the first signal on."""
+        ...
+
+    async def wait(self) -> None:
+        """Return at the first signal."""
+        ...
+
+
+class Executor:
+    """Decides how one leased job goes on; it makes the call and touches no queue.
+
+    Args:
+        ceiling: this process's own bound under the shared bucket.
+    """
+
+    def __init__(
+        self,
+        counter: Counter,
+        ceiling: Ceiling,
+        draining: Draining,
+        log: FilteringBoundLogger,
+        *,
+        max_attempts: int,
+    ) -> None:
+        self._counter = counter
+        self._ceiling = ceiling
+        self._draining = draining
+        self._log = log
+        self._max_attempts = max_attempts
+
+    async def decide(self, held: HeldLease) -> Decision:
+        """Bring one lease to its decision."""
+        lease = held.lease
+        if lease.verdict or held.body is None:
+            return self._fail(lease, lease.verdict or "payload_missing")
+        if not await self._slot(held):
+            return Release("draining")
+        await self._ceiling.pass_under()
+        if anyio.current_time() > held.forfeit_at:
+            self._log.debug("slot_missed", digest=lease.digest[:12])
+            return Hold()
+        return await self._call(held, held.body)
+
+    async def _slot(self, held: HeldLease) -> bool:
+        """Wait for the slot; False if the drain comes first, for the call has not started."""
+        with anyio.move_on_at(held.slot_at):
+            await self._draining.wait()
+        return not self._draining.is_set()
+
+    async def _call(self, held: HeldLease, body: bytes) -> Decision:
+        lease = held.lease
+        try:
+            with anyio.fail_after(held.ends_at - anyio.current_time()):
+                tokens = await self._counter.count(body, lease.betas)
+        except PermanentFailure as error:
+            return Settle(self._failed(lease, error.failure_code, str(error), lease.attempts + 1))
+        except PassingFailure as error:
+            return self._retry(lease, error.failure_code, str(error))
+        except Throttled as error:
+            refusal = Refusal(error.retry_after_s, held.generation, error.hold, error.ramp)
+            return Release(error.failure_code, refusal=refusal)
+        except KeyRefused as error:
+            return Release(error.failure_code, key_refused=str(error))
+        except TimeoutError:
+            return self._retry(lease, "timeout", "the lease ended before the answer came")
+        return Settle(_counted(lease, tokens), tokens)
+
+    def _retry(self, lease: Lease, code: str, message: str) -> Decision:
+        attempts = lease.attempts + 1
+        if attempts >= self._max_attempts:
+            return Settle(self._failed(lease, code, message, attempts))
+        delay_s = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempts))  # noqa: S311
+        self._log.info("call_failed", digest=lease.digest[:12], code=code, attempts=attempts)
+        return Retry(delay_s, code)
+
+    def _fail(self, lease: Lease, code: str) -> Settle:
+        return Settle(self._failed(lease, code, VERDICTS[code], lease.attempts))
+
+    def _failed(self, lease: Lease, code: str, message: str, attempts: int) -> Failed:
+        self._log.warning("job_failed", digest=lease.digest[:12], code=code, attempts=attempts)
+        return Failed(
+            digest=lease.digest, model=lease.model, code=code, message=message, attempts=attempts
+        )
+
+
+def _counted(lease: Lease, tokens: Tokens) -> Counted:
+    return Counted(
+        digest=lease.digest,
+        model=lease.model,
+        input_tokens=tokens.input_tokens,
+        source=tokens.source,
+        counted_at=int(time.time()),
+    )

@@ -1,0 +1,85 @@
+"""Carries out what an executor decided: on the queue, the bucket, this worker's standing."""
+
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+from structlog.typing import FilteringBoundLogger
+
+from weighbridge.bucket import Bucket, Refusal
+from weighbridge.jobs import Jobs
+from weighbridge_worker.calls import Tokens
+from weighbridge_worker.executor import Decision, HeldLease, Hold, Release, Retry, Settle
+from weighbridge_worker.feedback import Feedback
+from weighbridge_worker.settler import Settler
+from weighbridge_worker.taker import Taker
+
+
+class FollowUp:
+    """One worker's hands after each call.
+
+    If the server is away, a lease is left to end by itself; nothing else is lost by that.
+
+    Args:
+        key_refused: told the code and the words when the endpoint refuses our key.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        bucket: Bucket,
+        settler: Settler,
+        taker: Taker,
+        feedback: Feedback,
+        key_refused: Callable[[str, str], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._jobs = jobs
+        self._bucket = bucket
+        self._settler = settler
+        self._taker = taker
+        self._feedback = feedback
+        self._key_refused = key_refused
+        self._log = log
+
+    async def carry_out(self, held: HeldLease, decision: Decision) -> None:
+        """Carry one decision out, and free the lease's place."""
+        try:
+            if isinstance(decision, Settle):
+                self._settler.settle(held, decision.result)
+            elif isinstance(decision, Retry):
+                await self._jobs.retry(held.lease, decision.delay_s)
+            elif isinstance(decision, Release):
+                await self._release(held, decision)
+        except RedisError as error:
+            digest = held.lease.digest[:12]
+            self._log.warning("lease_left", digest=digest, error=type(error).__name__)
+        if isinstance(decision, Hold):
+            self._taker.missed(held)
+        else:
+            self._taker.finished(held)
+        if isinstance(decision, Settle) and decision.tokens is not None:
+            await self._learn(held, decision.tokens)
+
+    async def _release(self, held: HeldLease, decision: Release) -> None:
+        if decision.refusal is not None:
+            await self._penalise(decision.code, decision.refusal)
+        await self._jobs.release([held.lease])
+        if decision.key_refused:
+            self._key_refused(decision.code, decision.key_refused)
+
+    async def _penalise(self, code: str, refusal: Refusal) -> None:
+        """Pause the fleet; the worker whose 429 began the penalty says so, once for all."""
+        if await self._bucket.penalise(refusal):
+            event = "holding" if refusal.hold else "throttled"
+            self._log.warning(event, code=code, pause_s=refusal.wait_s)
+
+    async def _learn(self, held: HeldLease, tokens: Tokens) -> None:
+        """Take what a success tells: of the key, of a hold, of the endpoint's bucket."""
+        try:
+            self._taker.key_accepted()
+            if held.probe:
+                await self._bucket.probed()
+                self._log.info("resumed")
+            await self._feedback.heard(tokens)
+        except RedisError as error:
+            self._log.debug("feedback_lost", error=type(error).__name__)

@@ -1,0 +1,218 @@
+"""One worker: intake, taker, executors and settler in one task group; start, drain, stop."""
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+from structlog.typing import FilteringBoundLogger
+
+from weighbridge.bucket import Bucket, interval_us
+from weighbridge.connection import RedisClient, connect, connect_unrepeated, queue_errors
+from weighbridge.errors import ScopeMismatch
+from weighbridge.jobs import Jobs
+from weighbridge.keys import Keys
+from weighbridge.scripts import Scripts
+from weighbridge.settings import QueueSettings
+from weighbridge_worker.calls import Counter, KeyRefused
+from weighbridge_worker.ceiling import Ceiling
+from weighbridge_worker.executor import Executor, HeldLease, Release
+from weighbridge_worker.feedback import Feedback
+from weighbridge_worker.followup import FollowUp
+from weighbridge_worker.intake import Intake
+from weighbridge_worker.settings import WorkerSettings
+from weighbridge_worker.settler import Settler
+from weighbridge_worker.taker import Taker, TakerSettings
+
+GIVE_BACK_S = 2.0
+"""How long a stopped worker may take to give its leases back."""
+
+
+class Pool:
+    """A worker's life: ``run`` until ``drain``, at once by ``stop``."""
+
+    def __init__(
+        self,
+        queue: QueueSettings,
+        worker: WorkerSettings,
+        counter: Counter,
+        redis: RedisClient,
+        unrepeated: RedisClient,
+        scope: dict[str, str],
+        log: FilteringBoundLogger,
+        *,
+        leaves_if_refused: bool,
+    ) -> None:
+        name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        keys = Keys(queue.namespace)
+        scripts = Scripts(keys)
+        self._queue = queue
+        self._worker = worker
+        self._name = name
+        self._scope = scope
+        self._leaves_if_refused = leaves_if_refused
+        self._redis = redis
+        self._keys = keys
+        self._scripts = scripts
+        self._log = log.bind(worker=name)
+        self._draining = anyio.Event()
+        self._stopping = anyio.CancelScope()
+        self._refused: KeyRefused | None = None
+        self._jobs = Jobs(redis, unrepeated, keys, scripts, worker.retention)
+        self._bucket = Bucket(redis, keys, scripts, rpm=worker.rate)
+        self._settler = Settler(self._jobs, self._log)
+        self._ceiling = Ceiling(interval_us(worker.rate))
+        self._executor = Executor(
+            counter,
+            self._ceiling,
+            self._draining,
+            self._log,
+            max_attempts=worker.max_attempts,
+        )
+        self._intake = Intake(
+            redis,
+            unrepeated,
+            keys,
+            scripts,
+            queue,
+            self._draining,
+            self._log,
+            worker=name,
+            reply_ttl_ms=worker.retention.reply_ms,
+        )
+        self._taker = Taker(
+            self._jobs,
+            TakerSettings(
+                worker=name,
+                version=version("weighbridge"),
+                concurrency=worker.concurrency,
+                lease_s=worker.lease_s,
+                interval_us=interval_us(worker.rate),
+            ),
+            self._ceiling,
+            self._draining,
+            self._start,
+            self._log,
+        )
+        self._follow_up = FollowUp(
+            self._jobs,
+            self._bucket,
+            self._settler,
+            self._taker,
+            Feedback(self._bucket, self._log, rpm=worker.rate),
+            self._key_refused,
+            self._log,
+        )
+        self._tasks: TaskGroup
+
+    def drain(self) -> None:
+        """Take no more, finish what is in flight, then let ``run`` return."""
+        if not self._draining.is_set():
+            self._log.info("draining", in_flight=self._taker.in_flight)
+        self._draining.set()
+        self._taker.wake()
+        self._intake.wake()
+
+    def stop(self) -> None:
+        """Give every lease back at once, then let ``run`` return."""
+        self.drain()
+        self._stopping.cancel()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Work until drained; started once the queue has been reached.
+
+        Raises:
+            QueueUnreachable: the server does not answer at the start.
+            ScopeMismatch: the namespace holds counts that depend on other settings.
+            KeyRefused: the endpoint does not accept this worker's key; its jobs were given back.
+        """
+        with queue_errors():
+            await self._claim_scope()
+            limit = await self._bucket.offer(slow_start=self._worker.slow_start)
+        rpm = 60_000_000 // limit.interval_us
+        self._log.info("started", rpm=rpm, concurrency=self._worker.concurrency)
+        async with anyio.create_task_group() as settling:
+            await settling.start(self._settler.run)
+            with self._stopping:
+                async with anyio.create_task_group() as self._tasks:
+                    task_status.started()
+                    self._tasks.start_soon(self._intake.run)
+                    await self._taker.run()
+                    # Leaving the group waits for the calls in flight, for as long as a drain may.
+                    self._stopping.deadline = anyio.current_time() + self._worker.drain_s
+            await self._taker.give_missed_back()
+            self._settler.close()
+        await self._jobs.leave(self._name)
+        self._log.info("stopped")
+        if self._refused is not None:
+            raise self._refused
+
+    async def _claim_scope(self) -> None:
+        standing = await self._scripts.claim_scope(self._redis, self._scope)
+        for setting, ours in self._scope.items():
+            if (theirs := standing.get(setting)) != ours:
+                raise ScopeMismatch(
+                    f"namespace {self._queue.namespace!r} holds counts made with {setting} ="
+                    f" {theirs!r}, this worker has {ours!r}; choose another WEIGHBRIDGE_NAMESPACE"
+                )
+
+    def _start(self, held: HeldLease) -> None:
+        self._tasks.start_soon(self._work, held)
+
+    async def _work(self, held: HeldLease) -> None:
+        try:
+            decision = await self._executor.decide(held)
+            await self._follow_up.carry_out(held, decision)
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(GIVE_BACK_S, shield=True):
+                await self._follow_up.carry_out(held, Release("stopped"))
+            raise
+        except Exception as error:  # a bug must not end the worker; the lease ends by itself
+            digest = held.lease.digest[:12]
+            self._log.error("call_crashed", digest=digest, error=type(error).__name__)
+            self._taker.finished(held)
+
+    def _key_refused(self, code: str, message: str) -> None:
+        if self._leaves_if_refused:
+            self._refused = KeyRefused(code, message)
+            self.drain()
+        else:
+            self._taker.key_refused(code, message)
+
+
+@asynccontextmanager
+async def open_pool(
+    queue: QueueSettings,
+    worker: WorkerSettings,
+    counter: Counter,
+    scope: dict[str, str],
+    log: FilteringBoundLogger,
+    *,
+    leaves_if_refused: bool = False,
+) -> AsyncIterator[Pool]:
+    """Make a pool with connections of its own, and close them.
+
+    Args:
+        leaves_if_refused: end with ``KeyRefused`` where the endpoint refuses the key; otherwise the
+            worker stays away from the queue but for a probe, until the key is accepted.
+    """
+    redis, unrepeated = connect(queue.redis_url), connect_unrepeated(queue.redis_url)
+    try:
+        yield Pool(
+            queue,
+            worker,
+            counter,
+            redis,
+            unrepeated,
+            scope,
+            log,
+            leaves_if_refused=leaves_if_refused,
+        )
+    finally:
+        with anyio.move_on_after(GIVE_BACK_S, shield=True):
+            await redis.aclose()
+            await unrepeated.aclose()

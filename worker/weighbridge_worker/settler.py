@@ -1,0 +1,65 @@
+"""Ends jobs: what completes together is settled together."""
+
+import math
+from collections.abc import Sequence
+
+import anyio
+from anyio.abc import TaskStatus
+from anyio.streams.memory import MemoryObjectSendStream
+from redis.exceptions import RedisError
+from structlog.typing import FilteringBoundLogger
+
+from weighbridge.jobs import Jobs, Verdict
+from weighbridge.records import Counted, Failed
+from weighbridge_worker.executor import HeldLease
+
+BATCH = 128
+"""Jobs a round trip settles at most."""
+
+AGAIN_S = 0.5
+"""Between two tries while the server is away."""
+
+
+class Settler:
+    """Takes verdicts from executors and settles them until its door is closed."""
+
+    def __init__(self, jobs: Jobs, log: FilteringBoundLogger) -> None:
+        self._jobs = jobs
+        self._log = log
+        self._send: MemoryObjectSendStream[tuple[Verdict, float]]
+
+    def settle(self, held: HeldLease, result: Counted | Failed) -> None:
+        """Hand a verdict in."""
+        self._send.send_nowait((Verdict(held.lease, result), held.ends_at))
+
+    def close(self) -> None:
+        """Let ``run`` return once everything handed in is settled."""
+        self._send.close()
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Settle batch by batch until closed; started once verdicts can be handed in."""
+        # No bound of its own: no more verdicts wait here than the worker has places.
+        self._send, receive = anyio.create_memory_object_stream[tuple[Verdict, float]](math.inf)
+        with self._send, receive:
+            task_status.started()
+            async for first in receive:
+                batch = [first]
+                while len(batch) < BATCH and receive.statistics().current_buffer_used:
+                    batch.append(receive.receive_nowait())
+                ends_at = max(ends for _, ends in batch)
+                await self._settle([verdict for verdict, _ in batch], ends_at)
+
+    async def _settle(self, verdicts: Sequence[Verdict], ends_at: float) -> None:
+        """Settle, and keep trying while the server is away and a lease may still hold."""
+        while True:
+            try:
+                stale = await self._jobs.settle(verdicts)
+            except RedisError as error:
+                if anyio.current_time() > ends_at:
+                    self._log.error("results_lost", jobs=len(verdicts), error=type(error).__name__)
+                    return
+                await anyio.sleep(AGAIN_S)
+            else:
+                if stale:
+                    self._log.warning("leases_lost", jobs=stale)
+                return

@@ -1,0 +1,267 @@
+"""Visits the queue when a place is free and its turn has come, and starts what it is given.
+
+Its moods: taking; idle, until the doorbell; sitting out, when it missed slots twice in a row, for
+the machine is too busy to keep them; barred, when the endpoint refuses its key, but for a probe.
+"""
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import anyio
+from redis.exceptions import RedisError
+from structlog.typing import FilteringBoundLogger
+
+from weighbridge.connection import POLL_S
+from weighbridge.exchange import TakeReply, TakeRequest
+from weighbridge.jobs import Jobs
+from weighbridge.records import Lease
+from weighbridge_worker.ceiling import Ceiling
+from weighbridge_worker.executor import Draining, HeldLease
+from weighbridge_worker.standing import Standing
+
+EARLY_US = 500
+"""A turn that is nearer than this has come."""
+
+MAX_GRACE_S = 0.25
+SERVER_DEPTH = 10
+"""How many calls the endpoint's own bucket is assumed to forgive at once."""
+
+LOST = "lost"
+"""The verdict on a held job that another worker has by now; the word stands in take.lua too."""
+
+SUSPECT_FROM = 3
+"""The delivery from which a job may be poison; the number stands in take.lua too."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakerSettings:
+    """Who takes, how much at once, and what one lease and one slot are worth."""
+
+    worker: str
+    version: str
+    concurrency: int
+    lease_s: float
+    interval_us: int
+
+    def grace_s(self, interval_us: int) -> float:
+        """How late a slot may be used: half of what the endpoint's bucket forgives."""
+        return min(MAX_GRACE_S, SERVER_DEPTH / 2 * interval_us / 1_000_000)
+
+
+class Taker:
+    """One worker's only visitor of the queue.
+
+    Args:
+        start: begins the work on a lease; the taker is told by ``finished`` or ``missed`` how it
+            went.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        settings: TakerSettings,
+        ceiling: Ceiling,
+        draining: Draining,
+        start: Callable[[HeldLease], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._jobs = jobs
+        self._settings = settings
+        self._ceiling = ceiling
+        self._draining = draining
+        self._start = start
+        self._log = log
+        self._held: dict[int, HeldLease] = {}
+        self._missed: dict[int, HeldLease] = {}
+        self._standing = Standing()
+        self._place_freed = anyio.Event()
+        self._idle = anyio.CancelScope()
+        self._operation = 0
+        self._confirmed = 0
+        self._turn_at: float | None = None
+        self._interval_us = settings.interval_us
+        self._away = False
+
+    @property
+    def in_flight(self) -> int:
+        """Leases in this process."""
+        return len(self._held)
+
+    @property
+    def _busy(self) -> int:
+        """Leases whose calls run or wait for their slots."""
+        return len(self._held) - len(self._missed)
+
+    @property
+    def _suspects(self) -> int:
+        return sum(held.lease.deliveries >= SUSPECT_FROM for held in self._held.values())
+
+    def finished(self, held: HeldLease) -> None:
+        """Free a lease's place."""
+        self._held.pop(held.lease.token, None)
+        if held.slot_at <= anyio.current_time():
+            self._standing.met(held.operation)
+        self._place_freed.set()
+
+    def missed(self, held: HeldLease) -> None:
+        """Keep a job whose slot was missed, with its payload, for the next visit."""
+        self._missed[held.lease.token] = held
+        if held.missed:
+            self._standing.missed_again(held.operation)
+        self._place_freed.set()
+        self._idle.cancel()
+
+    def key_refused(self, code: str, message: str) -> None:
+        """Take no more than a probe until the endpoint accepts our key."""
+        if self._standing.bar():
+            self._log.error("key_refused", code=code, message=message)
+            self._idle.cancel()
+
+    def key_accepted(self) -> None:
+        """Take again."""
+        if self._standing.unbar():
+            self._log.info("key_accepted")
+
+    def wake(self) -> None:
+        """End an idle wait, so that a drain need not sit it out."""
+        self._idle.cancel()
+
+    async def run(self) -> None:
+        """Take until the drain; then give back what missed its slot."""
+        while not self._draining.is_set():
+            try:
+                reply = await self._visit()
+                self._back()
+                await self._until_next(reply)
+            except RedisError as error:
+                self._gone(error)
+                await self._rest(random.uniform(0.1, 1.0))  # noqa: S311 - jitter
+        await self.give_missed_back()
+
+    async def give_missed_back(self) -> None:
+        """Release the jobs that wait here for another slot; they end by themselves otherwise."""
+        leases = [held.lease for held in self._missed.values()]
+        for lease in leases:
+            self._held.pop(lease.token, None)
+        self._missed.clear()
+        if leases:
+            with suppress(RedisError):
+                await self._jobs.release(leases)
+
+    async def _visit(self) -> TakeReply:
+        self._operation += 1
+        requested_at = anyio.current_time()
+        reply = await self._jobs.take(self._request(requested_at))
+        replied_at = anyio.current_time()
+        fresh = [lease for lease in reply.leases if lease.token not in self._missed]
+        bodies = await self._jobs.payloads(fresh) if fresh else []
+        # Confirmed only now: what a lost reply or a failed read granted is taken back, unharmed.
+        self._confirmed = self._operation
+        self._turn_at = replied_at + reply.visit_us / 1_000_000
+        self._interval_us = reply.interval_us
+        self._ceiling.follow(reply.interval_us)
+        if reply.leases:
+            self._standing.began(anyio.current_time() - requested_at)
+        body_of = {lease.token: body for lease, body in zip(fresh, bodies, strict=True)}
+        for lease in reply.leases:
+            self._begin(lease, body_of, reply, requested_at, replied_at)
+        return reply
+
+    def _request(self, now: float) -> TakeRequest:
+        settings = self._settings
+        turn_us = None if self._turn_at is None else int((self._turn_at - now) * 1_000_000)
+        resting = self._standing.rest_s() > 0  # a visit then is no more than a sign of life
+        places = 0 if resting else 1 if self._standing.barred else settings.concurrency
+        return TakeRequest(
+            worker=settings.worker,
+            operation=self._operation,
+            confirmed=self._confirmed,
+            want=max(0, places - len(self._held)),
+            lease_us=int(settings.lease_s * 1_000_000),
+            interval_us=settings.interval_us,
+            suspects=self._suspects,
+            version=settings.version,
+            concurrency=settings.concurrency,
+            state=self._standing.state,
+            turn_us=0 if turn_us is not None and turn_us < EARLY_US else turn_us,
+            in_flight=self._busy,
+            lead_us=int(self._standing.lead_s(settings.grace_s(self._interval_us)) * 1_000_000),
+            held=()
+            if resting
+            else tuple((held.lease.digest, token) for token, held in self._missed.items()),
+        )
+
+    def _begin(
+        self,
+        lease: Lease,
+        body_of: dict[int, bytes | None],
+        reply: TakeReply,
+        requested_at: float,
+        replied_at: float,
+    ) -> None:
+        before = self._missed.pop(lease.token, None)
+        if lease.verdict == LOST:
+            self._held.pop(lease.token, None)
+            return
+        slot_s = lease.slot_us / 1_000_000
+        held = HeldLease(
+            lease,
+            before.body if before is not None else body_of[lease.token],
+            slot_at=replied_at + slot_s,
+            forfeit_at=requested_at + slot_s + self._settings.grace_s(reply.interval_us),
+            ends_at=requested_at + lease.ends_us / 1_000_000,
+            operation=self._operation,
+            missed=before is not None,
+            generation=reply.generation,
+            probe=bool(reply.hold),
+        )
+        self._held[lease.token] = held
+        self._start(held)
+
+    async def _until_next(self, reply: TakeReply) -> None:
+        """Sleep until a visit can bring something: a place, a turn, a job."""
+        if (rest_s := self._standing.rest_s()) > 0:
+            await self._rest(min(rest_s, POLL_S))
+        elif self._busy and (reply.alone or self._suspects):
+            await self._until_empty()
+        elif self._busy >= self._settings.concurrency:
+            await self._until_place_freed()
+        elif reply.left or self._missed:
+            await self._rest(min(reply.visit_us, reply.longest_us) / 1_000_000)
+        else:
+            self._turn_at = None
+            due_s = POLL_S if reply.due_us is None else reply.due_us / 1_000_000
+            await self._wait_for_doorbell(min(POLL_S, max(due_s, 0.01)))
+
+    async def _until_place_freed(self) -> None:
+        self._place_freed = anyio.Event()
+        with anyio.move_on_after(POLL_S):
+            await self._place_freed.wait()
+
+    async def _until_empty(self) -> None:
+        """Hold nothing: a suspect wants a worker to itself. A look now and then shows we live."""
+        with anyio.move_on_after(POLL_S):
+            while self._busy:
+                await self._until_place_freed()
+
+    async def _wait_for_doorbell(self, timeout_s: float) -> None:
+        with anyio.CancelScope() as self._idle:
+            if not self._draining.is_set():
+                await self._jobs.wait_for_doorbell(timeout_s)
+
+    async def _rest(self, seconds: float) -> None:
+        if seconds > 0:
+            with anyio.move_on_after(seconds):
+                await self._draining.wait()
+
+    def _gone(self, error: RedisError) -> None:
+        if not self._away:
+            self._log.warning("queue_unreachable", error=type(error).__name__)
+        self._away = True
+
+    def _back(self) -> None:
+        if self._away:
+            self._log.info("queue_reachable")
+        self._away = False
