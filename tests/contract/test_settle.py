@@ -1,0 +1,233 @@
+"""Settle: in one step a job leaves everything, its waiters learn of it, and a tombstone stays."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from support.queue_under_test import QueueUnderTest
+from support.results import counted, failed
+
+from weighbridge.jobs import Verdict
+from weighbridge.records import Counted, Failed, Lane, decode_result
+
+pytestmark = pytest.mark.asyncio
+
+DAY_MS = 86_400_000
+
+
+async def test_a_settled_job_leaves_every_set(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    await queue.settle(await queue.take_one())
+    assert await queue.places("a") == []
+    assert await queue.depth() == 0
+
+
+async def test_a_settled_job_leaves_no_payload(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    await queue.settle(await queue.take_one())
+    assert not await queue.has_payload("a")
+
+
+async def test_a_settled_job_leaves_a_tombstone_that_says_how_it_ended(
+    queue: QueueUnderTest,
+) -> None:
+    await queue.submit("a", "b")
+    first, second = await queue.take(2)
+    await queue.settle(first)
+    await queue.fail(second)
+    tombstones = [await queue.redis.hgetall(queue.keys.job(queue.digest(name))) for name in "ab"]
+    assert tombstones == [{b"settled": b"counted"}, {b"settled": b"failed"}]
+
+
+async def test_the_result_is_there_with_a_ttl(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    await queue.settle(await queue.take_one(), tokens=42)
+    assert decode_result(await queue.result("a") or b"") == counted(queue.digest("a"), 42)
+    assert await queue.redis.pttl(queue.keys.result(queue.digest("a"))) > DAY_MS
+
+
+async def test_a_failure_stays_at_least_five_minutes(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    await queue.fail(await queue.take_one())
+    assert await queue.redis.pttl(queue.keys.result(queue.digest("a"))) > 290_000
+
+
+async def test_a_count_overwrites_a_failure(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    lease = await queue.take_one()
+    await queue.fail(lease)
+    await queue.settle(lease)
+    assert isinstance(decode_result(await queue.result("a") or b""), Counted)
+
+
+async def test_a_failure_never_overwrites_a_count(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    lease = await queue.take_one()
+    await queue.settle(lease)
+    await queue.fail(lease)
+    assert isinstance(decode_result(await queue.result("a") or b""), Counted)
+
+
+async def test_a_zombies_failure_does_not_end_a_job_that_another_counts(
+    queue: QueueUnderTest,
+) -> None:
+    await queue.submit("a")
+    zombie = await queue.take_one(worker="zombie")
+    await queue.end_leases()
+    alive = await queue.take_one(worker="alive")
+    assert await queue.fail(zombie) == 1
+    assert await queue.settle(alive) == 0
+    assert isinstance(decode_result(await queue.result("a") or b""), Counted)
+
+
+async def test_a_zombies_failure_is_no_result_while_the_job_is_live(
+    queue: QueueUnderTest,
+) -> None:
+    await queue.submit("a")
+    zombie = await queue.take_one(worker="zombie")
+    await queue.end_leases()
+    await queue.take(worker="alive")
+    await queue.fail(zombie)
+    assert await queue.result("a") is None
+
+
+async def test_a_zombies_failure_is_no_result_while_the_job_waits(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    zombie = await queue.take_one(worker="zombie")
+    await queue.end_leases()
+    await queue.take(0, worker="alive")
+    assert await queue.fail(zombie) == 1
+    assert await queue.result("a") is None
+
+
+async def test_a_zombies_failure_keeps_no_neighbour_from_its_result(
+    queue: QueueUnderTest,
+) -> None:
+    await queue.submit("a", "b", "c")
+    zombie, other, third = await queue.take(3)
+    await queue.jobs.release([zombie])
+    verdicts = [
+        Verdict(zombie, failed(zombie.digest)),
+        Verdict(other, failed(other.digest)),
+        Verdict(third, counted(third.digest)),
+    ]
+    assert await queue.jobs.settle(verdicts) == 1
+    results = [await queue.result(name) for name in "abc"]
+    assert [result is None for result in results] == [True, False, False]
+
+
+async def test_a_zombies_count_is_a_result(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    zombie = await queue.take_one(worker="zombie")
+    await queue.end_leases()
+    await queue.take(worker="alive")
+    assert await queue.settle(zombie) == 1
+    assert isinstance(decode_result(await queue.result("a") or b""), Counted)
+
+
+async def test_many_jobs_are_settled_in_one_call(queue: QueueUnderTest) -> None:
+    await queue.submit(*(f"job-{number}" for number in range(50)))
+    leases = await queue.take(50)
+    assert await queue.settle_script(*leases) == ["settled"] * 50
+    assert await queue.depth() == 0
+
+
+async def test_one_settle_call_publishes_one_message(queue: QueueUnderTest) -> None:
+    await queue.submit("a", "b", "c")
+    leases = await queue.take(3)
+    async with listening(queue) as messages:
+        await queue.settle(*leases)
+        digests = (await anext(messages)).split(",")
+        assert digests == [lease.digest for lease in leases]
+        await queue.redis.publish(queue.keys.done, "last")
+        assert await anext(messages) == "last"
+
+
+async def test_a_stale_settle_publishes_nothing(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    lease = await queue.take_one()
+    await queue.settle(lease)
+    async with listening(queue) as messages:
+        await queue.settle(lease)
+        await queue.redis.publish(queue.keys.done, "last")
+        assert await anext(messages) == "last"
+
+
+async def test_a_woken_waiter_finds_the_result(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    lease = await queue.take_one()
+    async with listening(queue) as messages, anyio.create_task_group() as tasks:
+        tasks.start_soon(queue.settle, lease)
+        await anext(messages)
+        assert await queue.result("a") is not None
+
+
+async def test_a_failed_job_is_a_dead_letter(queue: QueueUnderTest) -> None:
+    await queue.submit("a", lane=Lane.INTERACTIVE, producer="team-1")
+    await queue.fail(await queue.take_one(), code="poison")
+    [(_, letter)] = await queue.redis.xrange(queue.keys.dead)
+    assert letter[b"digest"].decode() == queue.digest("a")
+    assert (letter[b"code"], letter[b"producer"], letter[b"lane"]) == (
+        b"poison",
+        b"team-1",
+        b"interactive",
+    )
+
+
+async def test_a_counted_job_is_no_dead_letter(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    await queue.settle(await queue.take_one())
+    assert await queue.redis.xlen(queue.keys.dead) == 0
+
+
+async def test_a_stale_failure_is_no_dead_letter(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    lease = await queue.take_one()
+    await queue.fail(lease)
+    await queue.fail(lease)
+    assert await queue.redis.xlen(queue.keys.dead) == 1
+
+
+async def test_dead_letters_are_bounded(queue: QueueUnderTest) -> None:
+    await queue.submit(*(f"job-{number}" for number in range(300)))
+    await queue.settle_script(*await queue.take_many(300), code="bad", max_dead=100)
+    assert 100 <= await queue.redis.xlen(queue.keys.dead) <= 200
+
+
+async def test_a_settle_that_is_not_done_publishes_nothing(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    members = [f"1-0 0 id-{number}" for number in range(300)]
+    await queue.redis.sadd(queue.keys.replies(queue.digest("a")), *members)
+    lease = await queue.take_one()
+    async with listening(queue) as messages:
+        assert await queue.settle_script(lease) == ["more"]
+        assert await queue.settle_script(lease) == ["settled"]
+        await queue.redis.publish(queue.keys.done, "last")
+        assert [await anext(messages), await anext(messages)] == [lease.digest, "last"]
+
+
+async def test_settling_says_how_many_leases_no_longer_held(queue: QueueUnderTest) -> None:
+    await queue.submit("a", "b")
+    first, second = await queue.take(2)
+    await queue.jobs.release([first])
+    verdicts: list[Counted | Failed] = [failed(first.digest), counted(second.digest)]
+    assert await queue.jobs.settle([Verdict(first, verdicts[0]), Verdict(second, verdicts[1])]) == 1
+
+
+@asynccontextmanager
+async def listening(queue: QueueUnderTest) -> AsyncIterator[AsyncIterator[str]]:
+    """Subscribe to what is settled."""
+    async with queue.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+        await pubsub.subscribe(queue.keys.done)
+        yield messages_of(pubsub)
+
+
+async def messages_of(pubsub: Any) -> AsyncIterator[str]:
+    """Yield messages, each within ten seconds."""
+    while True:
+        with anyio.fail_after(10):
+            while (message := await pubsub.get_message(timeout=1.0)) is None:
+                pass
+        yield message["data"].decode()

@@ -1,0 +1,135 @@
+"""The shared bucket as it ships: its Lua, run in virtual time without a server.
+
+The parts are pure arithmetic, so the very lines that Redis runs can be simulated a million times.
+"""
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from lupa.lua51 import LuaRuntime
+
+from weighbridge.bucket import KEPT_AFTER_429
+
+PARTS = ("bucket", "turns")
+
+# What `take` does with the parts; the state stays on Lua's side, as it stays in Redis.
+ENTRY = """
+local fields = {}
+local api = {}
+
+function api.visit(now, interval, living, left, want)
+  local bucket = open_bucket(fields, now, interval)
+  local visit = begin_visit(bucket, living, left)
+  local slots = {}
+  while #slots < math.min(want, visit.quota) do slots[#slots + 1] = use_slot(bucket) end
+  local wait = end_visit(bucket, visit)
+  fields = bucket
+  return wait, longest_sleep(living), bucket.generation, bucket.iv, unpack(slots)
+end
+
+function api.penalise(now, interval, wait, generation, hold, kept)
+  local bucket = open_bucket(fields, now, interval)
+  penalise_bucket(bucket, wait, generation, hold, kept)
+  fields = bucket
+end
+
+function api.resume(now, interval)
+  local bucket = open_bucket(fields, now, interval)
+  resume_bucket(bucket)
+  fields = bucket
+end
+
+function api.share(now, interval) return share_of(open_bucket(fields, now, interval), now) end
+
+function api.stored()
+  local stored = {hold = fields.hold}
+  for _, name in ipairs(BUCKET_FIELDS) do stored[name] = fields[name] end
+  return stored
+end
+
+function api.store(name, value) fields[name] = value end
+
+function api.lose() fields = {} end
+
+return api
+"""
+
+
+class Visit(NamedTuple):
+    """What one visit brought.
+
+    Args:
+        wait: µs until the worker's turn.
+        longest_sleep: µs after which it should look even so.
+        generation: of the bucket's penalties, to be named by a 429 of these slots.
+        interval: µs between two slots at the rate in force.
+        slots: moments of the granted permits, µs by the server's clock.
+    """
+
+    wait: float
+    longest_sleep: float
+    generation: int
+    interval: float
+    slots: tuple[float, ...]
+
+
+def shipped(part: str) -> str:
+    """Return the source of one part of the scripts."""
+    return (files("weighbridge") / "lua" / "parts" / f"{part}.lua").read_text(encoding="utf-8")
+
+
+def unchanged(source: str) -> str:
+    """Leave the shipped source as it is."""
+    return source
+
+
+class LuaBucket:
+    """One limit's bucket, empty at first.
+
+    Args:
+        interval: µs between two slots at the full rate, for as long as none is stored.
+        change: edits the source before it is loaded, so that variants can be compared.
+    """
+
+    def __init__(self, interval: int, *, change: Callable[[str], str] = unchanged) -> None:
+        self.interval = interval
+        source = change("".join(shipped(part) for part in PARTS)) + ENTRY
+        self._api: Any = LuaRuntime(unpack_returned_tuples=True).execute(source)
+
+    def visit(self, now: int, living: int, left: int | None, want: int) -> Visit:
+        """Come for at most ``want`` slots.
+
+        Args:
+            now: µs by the server's clock.
+            living: workers seen lately.
+            left: µs that remain of this worker's turn; None if it has none.
+        """
+        reply = self._api.visit(now, self.interval, living, left, want)
+        return Visit(reply[0], reply[1], reply[2], reply[3], reply[4:])
+
+    def penalise(
+        self, now: int, wait: int, generation: int, hold: str = "", kept: int = KEPT_AFTER_429
+    ) -> None:
+        """Report a 429 of a call that was permitted in this generation."""
+        self._api.penalise(now, self.interval, wait, generation, hold, kept)
+
+    def resume(self, now: int) -> None:
+        """End a pause and a hold."""
+        self._api.resume(now, self.interval)
+
+    def share(self, now: int) -> int:
+        """Return the share of the full rate in force, in millionths."""
+        return int(self._api.share(now, self.interval))
+
+    def stored(self) -> dict[str, Any]:
+        """Return the fields as the last call left them."""
+        return dict(self._api.stored().items())
+
+    def store(self, name: str, value: float | str | None) -> None:
+        """Overwrite one field; None removes it."""
+        self._api.store(name, value)
+
+    def lose(self) -> None:
+        """Remove every field, as a lost key does."""
+        self._api.lose()

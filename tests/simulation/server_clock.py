@@ -1,0 +1,44 @@
+"""What a worker could know of the server's clock, from the round trips it makes anyway.
+
+The worker that ships counts from each reply alone; the simulation shows what this would gain.
+"""
+
+import math
+
+DRIFT = 0.0002
+"""How far two clocks may part by themselves: several times what crystals do, and a slow slew."""
+
+
+class ServerClock:
+    """Bounds of the difference between the server's clock and this process's own.
+
+    The server reads its clock between a request and its reply, so every round trip bounds the
+    difference by its own length. All of them together bound it by little more than the fastest two
+    ways, so that a reply that was held up costs no slot. The bounds widen by what clocks drift; a
+    round trip that contradicts them saw the server's clock jump, and then it alone counts.
+
+    Times are in any one unit.
+    """
+
+    def __init__(self) -> None:
+        self._least = -math.inf
+        self._most = math.inf
+        self._learned_at = -math.inf
+
+    def learn(self, *, asked_at: float, read: float, replied_at: float) -> None:
+        """Note a round trip; ``read`` by the server's clock, the others by this process's."""
+        least, most = read - replied_at, read - asked_at
+        drift = DRIFT * (replied_at - self._learned_at)
+        self._least = max(self._least - drift, least)
+        self._most = min(self._most + drift, most)
+        self._learned_at = replied_at
+        if self._least > self._most:
+            self._least, self._most = least, most
+
+    def surely_from(self, moment: float) -> float:
+        """Return when, by our clock, a moment of the server's is reached for sure: never early."""
+        return moment - self._least
+
+    def possibly_from(self, moment: float) -> float:
+        """Return when, by our clock, a moment of the server's may be reached: never late."""
+        return moment - self._most

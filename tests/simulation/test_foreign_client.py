@@ -1,0 +1,87 @@
+"""Sharing a limit with a client that is not ours, by its 429s alone, in virtual time."""
+
+from dataclasses import dataclass
+
+import pytest
+from simulation.actors import Conditions
+from simulation.endpoint import ForeignClient
+from simulation.events import SECOND
+from simulation.fleet import Fleet
+from simulation.measure import seconds
+
+SEED = 20_261_123
+FEEDBACK = Conditions(answer=(100_000, 240_000))
+"""A refusal is known after some 170 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Four minutes beside a foreign client.
+
+    Args:
+        refused: 429s as a share of our calls.
+        used: calls that passed as a share of what the other one leaves.
+    """
+
+    refused: float
+    used: float
+
+
+def beside(fleet: Fleet, client: ForeignClient, share: float) -> Shared:
+    calls, refused = len(fleet.record.attempts), len(fleet.record.refused)
+    fleet.run(240 * SECOND)
+    client.leave()
+    calls = len(fleet.record.attempts) - calls
+    refused = len(fleet.record.refused) - refused
+    left = (1 - share) * 240 * SECOND / fleet.interval
+    return Shared(refused / calls, (calls - refused) / left)
+
+
+SHALLOW = pytest.mark.xfail(
+    strict=True,
+    reason="each 429 costs a second's pause and a cut of 30 %, after which one slope regrows past"
+    " what the other leaves: 83 to 88 % of it is used; two slopes would reach 95 %",
+)
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "depth"),
+    [
+        pytest.param(1_000, 10, marks=SHALLOW),
+        pytest.param(3_000, 10, marks=SHALLOW),
+        (3_000, 50),
+        pytest.param(5_000, 10, marks=SHALLOW),
+        pytest.param(20_000, 20, marks=SHALLOW),
+        (20_000, 333),
+    ],
+    ids=str,
+)
+def test_a_foreign_client_costs_few_429s_and_little_of_what_it_leaves(
+    per_minute: int, depth: int
+) -> None:
+    print(f"seed {SEED}")
+    fleet = Fleet(per_minute, 4, seed=SEED, depth=depth, conditions=FEEDBACK)
+    fleet.run(10 * SECOND)
+    client = ForeignClient(fleet.events, fleet.endpoint, 0.3 * per_minute, seed=SEED)
+    shared = beside(fleet, client, 0.3)
+    assert shared.refused <= 0.005
+    assert shared.used >= 0.95
+
+
+def test_the_whole_rate_is_regained_within_two_minutes_after_a_foreign_client_left() -> None:
+    print(f"seed {SEED}")
+    fleet = Fleet(3_000, 4, seed=SEED, conditions=FEEDBACK)
+    fleet.run(10 * SECOND)
+    client = ForeignClient(fleet.events, fleet.endpoint, 0.3 * 3_000, seed=SEED)
+    beside(fleet, client, 0.3)
+    fleet.run(130 * SECOND)
+    assert sum(seconds(fleet, fleet.now - 10 * SECOND, 10)) >= 9.9
+
+
+def test_one_stray_429_costs_less_than_four_seconds_of_the_rate() -> None:
+    print(f"seed {SEED}")
+    fleet = Fleet(3_000, 4, seed=SEED, conditions=FEEDBACK)
+    fleet.run(10 * SECOND)
+    fleet.bucket.penalise(int(fleet.now), int(SECOND), 0)
+    fleet.run(121 * SECOND)
+    assert sum(seconds(fleet, 10 * SECOND, 120)) >= 116

@@ -1,0 +1,62 @@
+"""The command as people run it: a process of its own, with an environment of its own."""
+
+import json
+import lzma
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+COMMAND = (sys.executable, "-m", "weighbridge_worker")
+DATA = Path(__file__).parents[1] / "data"
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples" / "payloads.jsonl"
+PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "TMPDIR")
+
+
+def environment(home: Path, **extra: str) -> dict[str, str]:
+    """Make an environment with a home of its own and nothing of the tester's settings."""
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return kept | {"HOME": str(home)} | extra
+
+
+def run(
+    *words: str, env: Mapping[str, str], stdin: bytes = b"", within_s: float = 90
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command to its end."""
+    done = subprocess.run(
+        [*COMMAND, *words], env=env, input=stdin, capture_output=True, timeout=within_s, check=False
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+@contextmanager
+def started(*words: str, env: Mapping[str, str]) -> "Iterator[subprocess.Popen[str]]":
+    """Run the command while the block runs; kill it if it still runs then."""
+    with subprocess.Popen(
+        [*COMMAND, *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def rows(text: str) -> list[dict[str, Any]]:
+    """Read JSONL."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def public_payloads() -> list[bytes]:
+    """Read the 500 generated payloads."""
+    with lzma.open(DATA / "payloads_public.jsonl.xz") as stream:
+        return stream.read().splitlines()
+
+
+def public_manifest() -> list[dict[str, Any]]:
+    """Read what is known of the 500 payloads."""
+    return rows((DATA / "payloads_public.manifest.jsonl").read_text())

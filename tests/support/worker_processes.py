@@ -1,0 +1,51 @@
+"""Workers as processes of their own, and how their calls are judged."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+from redis.asyncio import Redis
+from support.commands import COMMAND, environment
+from support.pools import until
+
+from weighbridge_worker.sandbox import Sandbox
+
+
+@asynccontextmanager
+async def fleet(
+    url: str, home: Path, size: int, stand_in: Sandbox, *, rpm: int, **settings: str
+) -> AsyncIterator[list["subprocess.Popen[bytes]"]]:
+    """Run worker processes while the block runs; kill what is left of them."""
+    env = environment(
+        home,
+        WEIGHBRIDGE_REDIS_URL=url,
+        WEIGHBRIDGE_RPM=str(rpm),
+        ANTHROPIC_BASE_URL=stand_in.base_url,
+        ANTHROPIC_API_KEY="test",
+        **settings,
+    )
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(subprocess.Popen([*COMMAND, "worker"], env=env, stderr=sys.stderr))
+            for _ in range(size)
+        ]
+        for worker in workers:
+            stack.callback(worker.kill)
+        async with Redis.from_url(url) as redis:
+
+            async def all_there() -> bool:
+                return bool(await redis.zcard("{weighbridge}:1:workers") >= size)
+
+            await until(all_there, within_s=60)
+        yield workers
+
+
+def most_over(times: list[float], rate: float) -> float:
+    """Find by how many calls the worst of all windows exceeds its rate."""
+    worst, lead = 0.0, float("-inf")
+    for count, at in enumerate(times):
+        lead = max(lead, at * rate - count)
+        worst = max(worst, count + 1 - at * rate + lead)
+    return worst

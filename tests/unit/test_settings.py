@@ -1,0 +1,140 @@
+"""Every option: its default, what it takes, and the sentence with which it refuses the rest."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weighbridge import QueueSettings, SettingsError
+from weighbridge.settings import load, options
+from weighbridge_worker.settings import SAFE_RPM, WorkerSettings
+
+KEY = "0123456789abcdef"
+TAKEN = [
+    (QueueSettings, "WEIGHBRIDGE_REDIS_URL", "rediss://h:1/0", "redis_url", "rediss://h:1/0"),
+    (QueueSettings, "WEIGHBRIDGE_NAMESPACE", "team-a", "namespace", "team-a"),
+    (QueueSettings, "WEIGHBRIDGE_PARTITION", "red", "partition", "red"),
+    (
+        QueueSettings,
+        "WEIGHBRIDGE_DIGEST_KEY",
+        KEY,
+        "digest_key",
+        KEY.encode(),
+    ),
+    (QueueSettings, "WEIGHBRIDGE_PRODUCER", "billing", "producer", "billing"),
+    (QueueSettings, "WEIGHBRIDGE_MAX_QUEUE", "10", "max_queue", 10),
+    (QueueSettings, "WEIGHBRIDGE_JOB_DEADLINE", "60", "deadline_s", 60.0),
+    (WorkerSettings, "WEIGHBRIDGE_RPM", "5000", "rpm", 5000),
+    (WorkerSettings, "WEIGHBRIDGE_RPM", "auto", "rpm", "auto"),
+    (WorkerSettings, "WEIGHBRIDGE_SLOW_START", "0.25", "slow_start", 0.25),
+    (WorkerSettings, "WEIGHBRIDGE_CONCURRENCY", "8", "concurrency", 8),
+    (WorkerSettings, "WEIGHBRIDGE_CALL_DEADLINE", "2.5", "call_deadline_s", 2.5),
+    (WorkerSettings, "WEIGHBRIDGE_LEASE", "60", "lease_s", 60.0),
+    (WorkerSettings, "WEIGHBRIDGE_DRAIN", "40", "drain_s", 40.0),
+    (WorkerSettings, "WEIGHBRIDGE_MAX_ATTEMPTS", "3", "max_attempts", 3),
+    (WorkerSettings, "WEIGHBRIDGE_CACHE_TTL", "600", "cache_ttl_s", 600),
+    (WorkerSettings, "WEIGHBRIDGE_LOG_LEVEL", "debug", "log_level", "debug"),
+    (WorkerSettings, "WEIGHBRIDGE_LOG_FORMAT", "json", "log_format", "json"),
+    (WorkerSettings, "ANTHROPIC_API_KEY", "sk-1", "api_key", "sk-1"),
+    (WorkerSettings, "ANTHROPIC_AUTH_TOKEN", "t-1", "auth_token", "t-1"),
+    (WorkerSettings, "ANTHROPIC_ADMIN_KEY", "sk-admin-1", "admin_key", "sk-admin-1"),
+    (WorkerSettings, "ANTHROPIC_BASE_URL", "http://h:1", "base_url", "http://h:1"),
+]
+REFUSED = [
+    (QueueSettings, "WEIGHBRIDGE_REDIS_URL", "http://h"),
+    (QueueSettings, "WEIGHBRIDGE_NAMESPACE", "a b"),
+    (QueueSettings, "WEIGHBRIDGE_NAMESPACE", "{a}"),
+    (QueueSettings, "WEIGHBRIDGE_PARTITION", "a/b"),
+    (QueueSettings, "WEIGHBRIDGE_DIGEST_KEY", "short"),
+    (QueueSettings, "WEIGHBRIDGE_PRODUCER", "é"),
+    (QueueSettings, "WEIGHBRIDGE_MAX_QUEUE", "0"),
+    (QueueSettings, "WEIGHBRIDGE_JOB_DEADLINE", "nan"),
+    (WorkerSettings, "WEIGHBRIDGE_RPM", "many"),
+    (WorkerSettings, "WEIGHBRIDGE_RPM", "0"),
+    (WorkerSettings, "WEIGHBRIDGE_RPM", "AUTO"),
+    (WorkerSettings, "WEIGHBRIDGE_RPM", "1000001"),
+    (WorkerSettings, "WEIGHBRIDGE_SLOW_START", "0.01"),
+    (WorkerSettings, "WEIGHBRIDGE_SLOW_START", "1"),
+    (WorkerSettings, "WEIGHBRIDGE_SLOW_START", "nan"),
+    (WorkerSettings, "WEIGHBRIDGE_CONCURRENCY", "1.5"),
+    (WorkerSettings, "WEIGHBRIDGE_CALL_DEADLINE", "0"),
+    (WorkerSettings, "WEIGHBRIDGE_LEASE", "inf"),
+    (WorkerSettings, "WEIGHBRIDGE_DRAIN", "-1"),
+    (WorkerSettings, "WEIGHBRIDGE_MAX_ATTEMPTS", ""),
+    (WorkerSettings, "WEIGHBRIDGE_CACHE_TTL", "60"),
+    (WorkerSettings, "WEIGHBRIDGE_LOG_LEVEL", "loud"),
+    (WorkerSettings, "WEIGHBRIDGE_LOG_FORMAT", "xml"),
+    (WorkerSettings, "ANTHROPIC_BASE_URL", "ftp://h"),
+    (WorkerSettings, "ANTHROPIC_BASE_URL", "https://user:password@h"),
+]
+
+
+@pytest.mark.parametrize(("settings", "variable", "text", "name", "value"), TAKEN)
+def test_an_option_is_read_from_its_variable(
+    settings: type[Any], variable: str, text: str, name: str, value: object
+) -> None:
+    assert getattr(load(settings, {variable: text}), name) == value
+
+
+def test_every_option_is_covered_here() -> None:
+    declared = {o.variable for kind in (QueueSettings, WorkerSettings) for o in options(kind)}
+    assert declared == {variable for _, variable, *_ in TAKEN}
+
+
+@pytest.mark.parametrize(("settings", "variable", "text"), [case for case in REFUSED if case[2]])
+def test_a_wrong_value_is_refused_by_name(settings: type[Any], variable: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        load(settings, {variable: text})
+
+
+@pytest.mark.parametrize("settings", [QueueSettings, WorkerSettings])
+def test_an_empty_environment_gives_the_defaults(settings: type[Any]) -> None:
+    empty = {option.variable: "" for option in options(settings)}
+    assert load(settings, {}) == load(settings, empty) == settings()
+
+
+def test_what_the_caller_gives_goes_before_the_environment() -> None:
+    given = load(WorkerSettings, {"WEIGHBRIDGE_RPM": "5"}, rpm=7, concurrency=None)
+    assert (given.rpm, given.concurrency) == (7, WorkerSettings().concurrency)
+
+
+def test_without_a_rate_the_lowest_published_limit_is_assumed() -> None:
+    assert WorkerSettings().rate == SAFE_RPM
+    assert WorkerSettings(rpm=5000).rate == 5000
+
+
+def test_a_rate_still_to_be_found_out_is_the_safe_one() -> None:
+    assert WorkerSettings(rpm="auto").rate == SAFE_RPM
+
+
+def test_a_rate_says_what_it_takes() -> None:
+    with pytest.raises(SettingsError, match="a whole number from 1 to 1,000,000, or auto"):
+        load(WorkerSettings, {"WEIGHBRIDGE_RPM": "many"})
+
+
+@pytest.mark.parametrize("name", ["api_key", "admin_key"])
+def test_a_secret_may_come_from_a_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "key").write_text("sk-from-file\n")
+    environ = {f"ANTHROPIC_{name.upper()}_FILE": str(tmp_path / "key")}
+    assert getattr(load(WorkerSettings, environ), name) == "sk-from-file"
+
+
+def test_a_secret_file_that_is_not_there_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="ANTHROPIC_API_KEY_FILE"):
+        load(WorkerSettings, {"ANTHROPIC_API_KEY_FILE": str(tmp_path / "none")})
+
+
+def test_secrets_are_in_no_repr_and_no_refusal() -> None:
+    queue = QueueSettings(redis_url="redis://:canary@h", digest_key=b"canary-canary-canary")
+    worker = WorkerSettings(api_key="canary", auth_token="canary", admin_key="canary")
+    assert "canary" not in repr(queue) + repr(worker)
+    with pytest.raises(SettingsError) as caught:
+        load(QueueSettings, {"WEIGHBRIDGE_REDIS_URL": "http://:canary@h"})
+    assert "canary" not in str(caught.value)
+
+
+def test_a_call_must_fit_into_its_lease_and_into_a_drain() -> None:
+    with pytest.raises(SettingsError, match="WEIGHBRIDGE_LEASE"):
+        WorkerSettings(call_deadline_s=10.0, lease_s=10.0)
+    with pytest.raises(SettingsError, match="WEIGHBRIDGE_DRAIN"):
+        WorkerSettings(call_deadline_s=10.0, drain_s=10.0)
