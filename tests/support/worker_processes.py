@@ -1,4 +1,4 @@
-"""Workers as processes of their own, and how their calls are judged."""
+"""Workers as processes of their own."""
 
 import subprocess
 import sys
@@ -40,12 +40,3 @@ async def fleet(
 
             await until(all_there, within_s=60)
         yield workers
-
-
-def most_over(times: list[float], rate: float) -> float:
-    """Find by how many calls the worst of all windows exceeds its rate."""
-    worst, lead = 0.0, float("-inf")
-    for count, at in enumerate(times):
-        lead = max(lead, at * rate - count)
-        worst = max(worst, count + 1 - at * rate + lead)
-    return worst

@@ -46,6 +46,10 @@ class Ledger:
         """All attempts, in the order of their arrival."""
         return list(self._attempts.values())
 
+    def now(self) -> float:
+        """Seconds from the server's start, as in ``Attempt.at``."""
+        return self._clock() - self._start
+
     def since(self, index: int) -> list[Attempt]:
         """Return the attempts from an index on."""
         return [attempt for attempt in self._attempts.values() if attempt.index >= index]
@@ -54,8 +58,7 @@ class Ledger:
         """Note an arrival; returns its index."""
         index = self._arrived
         self._arrived += 1
-        at = self._clock() - self._start
-        self._attempts[index] = Attempt(index=index, at=at, headers=headers)
+        self._attempts[index] = Attempt(index=index, at=self.now(), headers=headers)
         if len(self._attempts) > self._size:
             del self._attempts[next(iter(self._attempts))]
         return index
