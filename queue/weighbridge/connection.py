@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
 
 from weighbridge.errors import QueueUnreachable, SettingsError, WeighbridgeError
 
@@ -79,11 +79,20 @@ def queue_errors() -> Iterator[None]:
 
 
 def queue_error(error: RedisError) -> WeighbridgeError:
-    """Translate what redis-py raises; the text never holds a URL, for a URL may hold a password."""
+    """Translate what redis-py raises.
+
+    The text never holds a URL, for a URL may hold a password, nor the command that redis-py quotes
+    where a pipeline failed, for a SET holds a payload.
+    """
     if isinstance(error, AuthenticationError):
         return QueueUnreachable("the Redis server refuses our user or password")
+    if isinstance(error, OutOfMemoryError):
+        return QueueUnreachable(
+            "the Redis server is full (maxmemory); let the queue drain, or give it more memory"
+        )
     if isinstance(error, ResponseError):
-        return QueueUnreachable(f"the Redis server refuses a command: {error}")
+        reason = str(error).rpartition(" of pipeline caused error: ")[2]
+        return QueueUnreachable(f"the Redis server refuses a command: {reason}")
     return QueueUnreachable(
         f"the Redis server does not answer ({type(error).__name__}); is it running, and is"
         " WEIGHBRIDGE_REDIS_URL (or --redis) right?"

@@ -90,6 +90,12 @@ class ResultTimeout(WeighbridgeError):
     code: ClassVar[str] = "result_timeout"
 
 
+class UnknownDeadLetter(WeighbridgeError):
+    """No dead letter has this entry id or digest, or the digest is cut too short to tell which."""
+
+    code: ClassVar[str] = "unknown_dead_letter"
+
+
 class UnknownJob(WeighbridgeError):
     """Neither a job nor a result has this digest; submit the payload again."""
 

@@ -38,12 +38,13 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A job to settle: its result as JSON, and its code if it failed."""
+    """A job to settle: its result as JSON, and its code and attempts if it failed."""
 
     digest: str
     token: int
     result: bytes
     code: str
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

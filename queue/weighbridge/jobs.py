@@ -22,11 +22,13 @@ class Retention:
         counted_ms: a count's life in the cache; never under five minutes, it is also the mailbox.
         failed_ms: a failure's, kept just long enough for its waiters.
         reply_ms: a foreign producer's reply.
+        dead_ms: a dead letter's payload, for a replay; 0 keeps none.
     """
 
     counted_ms: int = 7 * 86_400_000
     failed_ms: int = 300_000
     reply_ms: int = 3_600_000
+    dead_ms: int = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +80,7 @@ class Jobs:
         The order matters: a waiter that is woken must find its result.
         """
         await self._publish(verdicts)
-        pending = [
-            Ending(
-                verdict.lease.digest,
-                verdict.lease.token,
-                encode_result(verdict.result),
-                verdict.result.code if isinstance(verdict.result, Failed) else "",
-            )
-            for verdict in verdicts
-        ]
+        pending = [_ending(verdict) for verdict in verdicts]
         stale = 0
         while pending:
             statuses = await self._scripts.settle(
@@ -94,6 +88,7 @@ class Jobs:
                 pending,
                 reply_ttl_ms=self._retention.reply_ms,
                 max_dead=MAX_DEAD_LETTERS,
+                dead_ttl_ms=self._retention.dead_ms,
             )
             stale += statuses.count("stale")
             pending = [
@@ -164,3 +159,11 @@ class Jobs:
             await pipe.execute()
         except RedisError:
             return
+
+
+def _ending(verdict: Verdict) -> Ending:
+    lease, result = verdict.lease, verdict.result
+    text = encode_result(result)
+    if isinstance(result, Failed):
+        return Ending(lease.digest, lease.token, text, result.code, result.attempts)
+    return Ending(lease.digest, lease.token, text, "")

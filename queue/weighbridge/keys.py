@@ -44,6 +44,9 @@ class Keys:
     def payload(self, digest: str) -> str:
         return f"{self.prefix}payload:{digest}"
 
+    def kept(self, digest: str) -> str:
+        return f"{self.prefix}kept:{digest}"
+
     def replies(self, digest: str) -> str:
         return f"{self.prefix}replies:{digest}"
 

@@ -1,16 +1,10 @@
 """The queue protocol's Lua scripts, one typed function each.
 
-Every script is idempotent, because redis-py may send one twice. They are sent by their hash and
-with their text only where the server does not know them yet.
+Every script is idempotent, because redis-py may send one twice.
 """
 
-import hashlib
-import re
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
-
-from redis.exceptions import NoScriptError
 
 from weighbridge.connection import RedisClient
 from weighbridge.exchange import (
@@ -27,39 +21,9 @@ from weighbridge.exchange import (
 )
 from weighbridge.keys import Keys
 from weighbridge.records import Lane, Lease
-
-Arg = str | bytes | int
+from weighbridge.script import Arg, Script
 
 INBOX_GROUP = "workers"
-
-
-def read_source(name: str, *, flags: bool = True) -> str:
-    """Read a script with its parts put in place; without ``flags`` the first line is dropped.
-
-    A server that does not know ``#!lua`` (fakeredis) runs the rest.
-    """
-    folder = files("weighbridge") / "lua"
-    text = (folder / f"{name}.lua").read_text()
-
-    def part(match: re.Match[str]) -> str:
-        return (folder / "parts" / f"{match[1]}.lua").read_text()
-
-    source = re.sub(r"^--@include (\w+)$", part, text, flags=re.MULTILINE)
-    return source if flags else source.partition("\n")[2]
-
-
-class Script:
-    """One script, sent by its hash."""
-
-    def __init__(self, name: str, *, flags: bool) -> None:
-        self.source = read_source(name, flags=flags)
-        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
-
-    async def __call__(self, redis: RedisClient, keys: Sequence[str], args: Sequence[Arg]) -> Any:
-        try:
-            return await redis.evalsha(self.sha, len(keys), *keys, *args)
-        except NoScriptError:
-            return await redis.eval(self.source, len(keys), *keys, *args)
 
 
 class Scripts:
@@ -71,6 +35,8 @@ class Scripts:
         self._take = Script("take", flags=flags)
         self._publish = Script("publish", flags=flags)
         self._settle = Script("settle", flags=flags)
+        self._drop = Script("drop", flags=flags)
+        self._retract = Script("retract", flags=flags)
         self._release = Script("release", flags=flags)
         self._retry = Script("retry", flags=flags)
         self._cancel = Script("cancel", flags=flags)
@@ -145,13 +111,19 @@ class Scripts:
         )
 
     async def settle(
-        self, redis: RedisClient, endings: Sequence[Ending], *, reply_ttl_ms: int, max_dead: int
+        self,
+        redis: RedisClient,
+        endings: Sequence[Ending],
+        *,
+        reply_ttl_ms: int,
+        max_dead: int,
+        dead_ttl_ms: int,
     ) -> tuple[Settled, ...]:
         """End jobs whose results have been written."""
         keys = self._keys
-        args: list[Arg] = [keys.prefix, reply_ttl_ms, max_dead]
+        args: list[Arg] = [keys.prefix, reply_ttl_ms, max_dead, dead_ttl_ms]
         for ending in endings:
-            args += (ending.digest, ending.token, ending.result, ending.code)
+            args += (ending.digest, ending.token, ending.result, ending.code, ending.attempts)
         statuses = await self._settle(
             redis, (keys.leased, keys.later, keys.deadlines, keys.dead, keys.done), args
         )
@@ -162,6 +134,17 @@ class Scripts:
     ) -> None:
         """Write a result on a server that is too full for a plain SET."""
         await self._publish(redis, (key,), (text, ttl_ms, int(failed)))
+
+    async def retract(self, redis: RedisClient, key: str, text: bytes) -> None:
+        """Take a failure back, unless something else stands under its key by now."""
+        await self._retract(redis, (key,), (text,))
+
+    async def drop(self, redis: RedisClient, letters: Sequence[tuple[str, str]]) -> int:
+        """Drop dead letters (entry id, digest) and the payloads they keep; returns how many."""
+        args: list[Arg] = [self._keys.prefix]
+        for letter in letters:
+            args += letter
+        return int(await self._drop(redis, (self._keys.dead,), args))
 
     async def release(self, redis: RedisClient, held: Sequence[tuple[str, int]]) -> int:
         """Give jobs (digest, token) back unharmed; returns how many leases still held."""

@@ -104,12 +104,16 @@ async def test_leased_jobs_past_their_deadline_hide_no_others(queue: QueueUnderT
     assert queue.names(swept) == ["waiting"]
 
 
-async def test_an_expired_job_that_is_settled_leaves_nothing(queue: QueueUnderTest) -> None:
+async def test_an_expired_job_that_is_settled_leaves_only_a_dead_letter(
+    queue: QueueUnderTest,
+) -> None:
     await queue.submit("a", deadline_s=5)
     await queue.pass_time(6)
     await queue.fail(await queue.take_one(), code="expired")
     assert await queue.depth() == 0
-    assert not await queue.has_payload("a")
+    assert await queue.places("a") == []
+    assert await queue.redis.xlen(queue.keys.dead) == 1
+    assert await queue.redis.pttl(queue.keys.payload(queue.digest("a"))) > 0
 
 
 async def test_an_expiry_whose_worker_died_is_swept_again(queue: QueueUnderTest) -> None:

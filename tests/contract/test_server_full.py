@@ -9,8 +9,12 @@ from support.queue_under_test import QueueUnderTest
 from support.results import counted, failed
 
 from weighbridge.bucket import Bucket, Refusal
+from weighbridge.connection import queue_errors
+from weighbridge.dead import DeadLetters
+from weighbridge.errors import QueueUnreachable
 from weighbridge.exchange import Submission
 from weighbridge.records import Counted, Failed, Lease, Result, decode_result, encode_result
+from weighbridge.submitter import Submitter
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -24,6 +28,14 @@ async def test_a_submit_is_refused(queue: QueueUnderTest) -> None:
         with pytest.raises(OutOfMemoryError):
             await queue.submit_reply(Submission(queue.job("a")))
     assert await queue.depth() == 0
+
+
+async def test_the_refusal_of_a_client_quotes_no_payload(queue: QueueUnderTest) -> None:
+    submitter = Submitter(queue.redis, queue.keys, queue.scripts, waiter="w", max_queue=10)
+    async with full(queue):
+        with pytest.raises(QueueUnreachable) as refusal, queue_errors():
+            await submitter.submit([Submission(queue.job("{}"))])
+    assert "{}" not in str(refusal.value)
 
 
 async def test_jobs_are_taken(queue: QueueUnderTest) -> None:
@@ -44,6 +56,35 @@ async def test_dead_letters_are_written(queue: QueueUnderTest) -> None:
     lease = await queue.take_one()
     async with full(queue):
         assert await queue.settle_script(lease, code="poison") == ["settled"]
+
+
+async def test_a_dead_letter_keeps_its_payload(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    lease = await queue.take_one()
+    async with full(queue):
+        await queue.fail(lease, code="timeout")
+    assert 600_000 < await queue.redis.pttl(queue.keys.payload(lease.digest)) <= 86_400_000
+
+
+async def test_dead_letters_are_dropped(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    await queue.fail(await queue.take_one())
+    async with full(queue):
+        assert await dead(queue).drop(await dead(queue).find()) == 1
+    assert not await queue.has_payload("a")
+
+
+async def test_a_replay_is_refused_and_leaves_everything(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    await queue.fail(await queue.take_one())
+    failure = await queue.result("a")
+    [letter] = await dead(queue).find()
+    async with full(queue):
+        with pytest.raises(QueueUnreachable, match=r"the Redis server is full \(maxmemory\)"):
+            await dead(queue).replay(letter)
+    assert (await queue.result("a"), await queue.depth()) == (failure, 0)
+    assert await dead(queue).replay(letter) == "replayed"
+    assert await queue.work_off() == ["a"]
 
 
 async def test_results_are_published(queue: QueueUnderTest) -> None:
@@ -191,6 +232,13 @@ async def test_a_known_script_is_not_sent_again(queue: QueueUnderTest) -> None:
     commands = await queue.redis.info("commandstats")
     assert "cmdstat_evalsha" in commands
     assert "cmdstat_eval" not in commands
+
+
+def dead(queue: QueueUnderTest) -> DeadLetters:
+    """Open the dead letters as an operator does."""
+    return DeadLetters(
+        queue.redis, queue.keys, queue.scripts, max_queue=1000, deadline_us=3_600_000_000
+    )
 
 
 async def publish(queue: QueueUnderTest, lease: Lease, result: Result, *, failed_one: bool) -> None:

@@ -219,13 +219,22 @@ class QueueUnderTest(StoredQueue):
         )
 
     async def settle_script(
-        self, *leases: Lease, code: str = "", result: bytes = b'{"n":1}', max_dead: int = 100
+        self,
+        *leases: Lease,
+        code: str = "",
+        result: bytes = b'{"n":1}',
+        max_dead: int = 100,
+        dead_ttl_ms: int = 86_400_000,
     ) -> list[Settled]:
         """Run the script alone, once."""
         endings = [Ending(lease.digest, lease.token, result, code) for lease in leases]
         return list(
             await self.scripts.settle(
-                self.redis, endings, reply_ttl_ms=3_600_000, max_dead=max_dead
+                self.redis,
+                endings,
+                reply_ttl_ms=3_600_000,
+                max_dead=max_dead,
+                dead_ttl_ms=dead_ttl_ms,
             )
         )
 

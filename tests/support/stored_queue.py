@@ -12,6 +12,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from weighbridge.keys import Keys
+from weighbridge.letters import DeadLetter
 from weighbridge.records import Lane, Lease
 from weighbridge.scripts import INBOX_GROUP
 
@@ -44,9 +45,9 @@ class StoredQueue:
         self._names[digest] = name
         return digest
 
-    def names(self, leases: Iterable[Lease]) -> list[str]:
-        """Return the names of leased jobs."""
-        return [self._names[lease.digest] for lease in leases]
+    def names(self, found: Iterable[Lease | DeadLetter]) -> list[str]:
+        """Return the names of leased jobs or dead letters."""
+        return [self._names[one.digest] for one in found]
 
     async def ready(self, lane: Lane = Lane.BATCH) -> list[str]:
         """Return the names of the jobs that wait in a lane, in their order."""

@@ -94,6 +94,12 @@ class WorkerSettings:
         "Seconds a count stays in the cache.",
         parse=whole(300, 366 * DAY_S),
     )
+    dead_ttl_s: int = option(
+        "WEIGHBRIDGE_DEAD_TTL",
+        DAY_S,
+        "Seconds that a dead letter's payload is kept for a replay; 0 keeps none.",
+        parse=whole(0, 30 * DAY_S),
+    )
     log_level: str = option(
         "WEIGHBRIDGE_LOG_LEVEL",
         "info",
@@ -163,4 +169,4 @@ class WorkerSettings:
     @property
     def retention(self) -> Retention:
         """How long results stay."""
-        return Retention(counted_ms=self.cache_ttl_s * 1000)
+        return Retention(counted_ms=self.cache_ttl_s * 1000, dead_ms=self.dead_ttl_s * 1000)

@@ -77,11 +77,11 @@ local function submit(job)
     return 'joined'
   end
   if old[3] and not job.force then
-    redis.call('UNLINK', payload_key(job.digest))
+    drop_payload(job.digest)
     return 'settled'
   end
   if redis.call('ZCARD', deadlines) >= max_queue then
-    redis.call('UNLINK', payload_key(job.digest))
+    drop_payload(job.digest)
     return 'full'
   end
   if redis.call('EXISTS', payload_key(job.digest)) == 0 then return 'payload_missing' end

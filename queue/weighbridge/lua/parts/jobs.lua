@@ -4,11 +4,24 @@ local function job_key(digest) return ARGV[1] .. 'job:' .. digest end
 local function payload_key(digest) return ARGV[1] .. 'payload:' .. digest end
 local function replies_key(digest) return ARGV[1] .. 'replies:' .. digest end
 local function ready_key(lane) return ARGV[1] .. 'ready:' .. lane end
+-- The newest dead letter that keeps the payload; its TTL is how long.
+local function kept_key(digest) return ARGV[1] .. 'kept:' .. digest end
+
+-- Let go of a payload that no live job needs; one that a dead letter keeps stays for its time.
+local function drop_payload(digest)
+  local left = redis.call('PTTL', kept_key(digest))
+  if left > 0 then
+    redis.call('PEXPIRE', payload_key(digest), left)
+  else
+    redis.call('UNLINK', payload_key(digest))
+  end
+end
 
 -- Remove what is left of a ghost: a digest in a set whose hash is gone.
 local function forget(digest)
   redis.call('ZREM', ARGV[1] .. 'deadlines', digest)
-  redis.call('UNLINK', payload_key(digest), replies_key(digest))
+  redis.call('UNLINK', replies_key(digest))
+  drop_payload(digest)
 end
 
 -- Put a job that left `leased` or `later` back into its own lane with its own score.
