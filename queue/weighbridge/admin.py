@@ -1,5 +1,6 @@
 """A look at the whole pool: depth, workers, rate."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from weighbridge.bucket import Bucket, BucketState
@@ -12,6 +13,10 @@ ALIVE_US = 30_000_000
 
 SCAN_ROUNDS = 100
 """Thousands of keys that a look at the cache walks through before it gives up counting."""
+
+
+NEWEST_DEAD = 1000
+"""Dead letters whose codes a look counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class PoolState:
     """What ``weighbridge status`` shows; numbers are of jobs.
 
     Args:
+        dead_codes: why the newest dead letters failed, the most frequent first, 1,000 at most.
         cached: results in the cache; None if there were too many to walk through.
     """
 
@@ -43,6 +49,7 @@ class PoolState:
     leased: int
     later: int
     dead: int
+    dead_codes: dict[str, int]
     inbox: int
     limit: BucketState
     cached: int | None
@@ -77,10 +84,11 @@ class Admin:
             pipe.zcard(self._keys.later)
             pipe.xlen(self._keys.dead)
             pipe.xlen(self._keys.inbox)
+            pipe.xrevrange(self._keys.dead, count=NEWEST_DEAD)
             pipe.hgetall(self._keys.scope)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.time()
-            *numbers, scope, visits, (at_s, at_us) = await pipe.execute()
+            *numbers, letters, scope, visits, (at_s, at_us) = await pipe.execute()
             interactive, batch, leased, later, dead, inbox = numbers
             now = at_s * 1_000_000 + at_us
             return PoolState(
@@ -89,6 +97,9 @@ class Admin:
                 leased=leased,
                 later=later,
                 dead=dead,
+                dead_codes=dict(
+                    Counter(fields[b"code"].decode() for _, fields in letters).most_common()
+                ),
                 inbox=inbox,
                 limit=await self._bucket.inspect(),
                 cached=await self._cached(),

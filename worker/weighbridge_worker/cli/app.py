@@ -7,6 +7,7 @@ import typer
 
 from weighbridge.errors import SettingsError, WeighbridgeError
 from weighbridge.records import Lane
+from weighbridge_worker.cli.dead import dead
 from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.cli.limit import limit
 from weighbridge_worker.cli.options import AsJson, Redis, Rpm
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 
 app.add_typer(limit, name="limit", help="See and change the limit of a running fleet.")
+app.add_typer(dead, name="dead", help="See, replay or drop the jobs that failed for good.")
 
 
 def run() -> int:

@@ -59,12 +59,21 @@ def _rows(namespace: str, state: PoolState) -> list[tuple[str, str]]:
         ("in flight", f"{state.leased:,}"),
         ("later", f"{state.later:,} waiting for a retry"),
         ("inbox", f"{state.inbox:,}"),
-        ("dead", f"{state.dead:,}"),
+        ("dead", _dead(state)),
         ("rate", f"{limit.used_rpm:,.0f}{of_limit} a minute"),
         ("limit", describe_limit(limit)),
         ("cache", f"{cached} results"),
         *(("worker", _worker(worker)) for worker in state.workers),
     ]
+
+
+def _dead(state: PoolState) -> str:
+    if not state.dead:
+        return "0"
+    codes = ", ".join(f"{number:,} {code}" for code, number in state.dead_codes.items())
+    counted = sum(state.dead_codes.values())
+    newest = f"the newest {counted:,}: " if counted < state.dead else ""
+    return f"{state.dead:,} ({newest}{codes}); see `weighbridge dead list`"
 
 
 def _worker(worker: WorkerState) -> str:
