@@ -18,6 +18,7 @@ output = 10.00
 cache_read = 0.20
 batch = 0.5
 window = 500_000
+cache_minimum = 2048
 
 [[models.claude-next.above]]
 tokens = 1000
@@ -101,7 +102,9 @@ def test_one_token_over_the_cliff_makes_the_whole_request_five_times_as_dear(
 
 
 def test_windows_and_cliffs_are_known(prices: Prices) -> None:
-    assert prices.facts("claude-sonnet-4-5") == ModelFacts("claude-sonnet-4-5", 200_000, (200_000,))
+    assert prices.facts("claude-sonnet-4-5") == ModelFacts(
+        "claude-sonnet-4-5", 200_000, (200_000,), 1024
+    )
     assert prices.facts("claude-opus-5-5").window == 1_000_000
 
 
@@ -123,7 +126,7 @@ def test_an_operators_own_model_has_cliffs_cache_and_batch(own: Prices) -> None:
     assert own.usd("claude-next", Usage(1001, 10)).total == Decimal("0.004204")
     assert own.usd("claude-next", Usage(1000, 10), batch=True).total == Decimal("0.00105")
     assert own.usd("claude-next", Usage(1000, cache_read=900)).total == Decimal("0.00038")
-    assert own.facts("claude-next") == ModelFacts("claude-next", 500_000, (1000,))
+    assert own.facts("claude-next") == ModelFacts("claude-next", 500_000, (1000,), 2048)
 
 
 def test_an_own_file_leaves_the_others_as_they_are_and_names_itself(

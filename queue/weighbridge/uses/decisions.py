@@ -1,13 +1,16 @@
 """What all decisions have in common: how they came by their counts, and how they are written."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from weighbridge.records import Counted, Outcome
+from weighbridge.client import RawPayload
+from weighbridge.count_stream import Item
+from weighbridge.records import Counted, Lane, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,25 @@ def tally(outcomes: Iterable[Outcome]) -> Tally:
 def to_json(decision: Any) -> bytes:
     """Write a decision as JSON; dollars become strings, so that no digit is lost."""
     return msgspec.json.encode(decision)
+
+
+class Counts(Protocol):
+    """What a use needs of a client: outcomes in the order of the payloads."""
+
+    def count_many(
+        self, payloads: Iterable[RawPayload], *, lane: Lane, ordered: bool
+    ) -> AsyncGenerator[Item, None]:
+        """Yield an item a payload."""
+        ...
+
+
+async def count_together(
+    counts: Counts, payloads: Iterable[RawPayload], lane: Lane = Lane.INTERACTIVE
+) -> list[Outcome]:
+    """Count payloads that one decision needs, all on their way at once.
+
+    Raises:
+        QueueUnreachable: the server does not answer.
+    """
+    async with aclosing(counts.count_many(payloads, lane=lane, ordered=True)) as items:
+        return [item.outcome async for item in items]

@@ -5,6 +5,7 @@ Nothing is fetched and nothing is guessed: a model or a processing mode without 
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TieredPrices
 
 PROVIDER = "anthropic"
+
+CACHE_MINIMA = {
+    **dict.fromkeys(("claude-opus-4-5", "claude-opus-4-6", "claude-opus-4-7"), 4096),
+    "claude-haiku-4-5": 4096,
+    **dict.fromkeys(("claude-opus-4-0", "claude-opus-4-1", "claude-sonnet-4-0"), 1024),
+    **dict.fromkeys(("claude-sonnet-4-5", "claude-sonnet-4-6"), 1024),
+    "claude-haiku-5-5": 512,
+}
+"""Tokens (https://platform.claude.com/docs/en/build-with-claude/prompt-caching); genai-prices does
+not hold them. A model that is not here has a minimum that we do not know."""
+
 BATCH = {"processing": "batch"}
 
 
@@ -60,11 +72,13 @@ class ModelFacts:
     Args:
         window: the most input tokens it takes; None if unknown.
         cliffs: prompt sizes above which the whole request costs another price, ascending.
+        cache_minimum: the fewest tokens of a prefix that the provider caches; None if unknown.
     """
 
     model: str
     window: int | None
     cliffs: tuple[int, ...]
+    cache_minimum: int | None
 
 
 class _Rates(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -88,6 +102,7 @@ class _OwnModel(_Rates):
 
     batch: Decimal | None = None
     window: int | None = None
+    cache_minimum: int | None = None
     above: list[_Above] = []
 
 
@@ -102,8 +117,11 @@ class Prices:
         version: where the table comes from, for the record of every decision.
     """
 
-    def __init__(self, snapshot: "DataSnapshot", version: str) -> None:
+    def __init__(
+        self, snapshot: "DataSnapshot", version: str, cache_minima: Mapping[str, int]
+    ) -> None:
         self._snapshot = snapshot
+        self._cache_minima = cache_minima
         self.version = version
 
     @classmethod
@@ -113,7 +131,8 @@ class Prices:
         Args:
             own: TOML, a table ``[models."<name>"]`` each: USD per million tokens ``input``,
                 ``output``, optional ``cache_read``, ``cache_write``, ``cache_write_1h``, ``batch``
-                (a share), ``window``, and ``[[models."<name>".above]]`` with ``tokens`` and rates.
+                (a share), ``window``, ``cache_minimum``, and ``[[models."<name>".above]]`` with
+                ``tokens`` and rates.
 
         Raises:
             SettingsError: genai-prices is not installed, or the file makes no sense.
@@ -127,12 +146,16 @@ class Prices:
             ) from None
         [bundled] = [provider for provider in providers if provider.id == PROVIDER]
         table = f"genai-prices {version('genai-prices')}"
-        models = list(bundled.models)
+        models, cache_minima = list(bundled.models), dict(CACHE_MINIMA)
         if own is not None:
             text, given = _read_own(own)
             models = [_model(name, rates) for name, rates in given.models.items()] + models
             table += f" + {own.name} {hashlib.sha256(text).hexdigest()[:8]}"
-        return cls(DataSnapshot([replace(bundled, models=models)], from_auto_update=False), table)
+            for name, rates in given.models.items():
+                if rates.cache_minimum is not None:
+                    cache_minima[name] = rates.cache_minimum
+        snapshot = DataSnapshot([replace(bundled, models=models)], from_auto_update=False)
+        return cls(snapshot, table, cache_minima)
 
     def usd(self, model: str, usage: Usage, *, batch: bool = False) -> Usd:
         """Price a request.
@@ -164,7 +187,12 @@ class Prices:
         found = self._find(model)
         price = found.get_prices(datetime.now(UTC)).input_mtok
         tiers = getattr(price, "tiers", [])
-        return ModelFacts(found.id, found.context_window, tuple(tier.start for tier in tiers))
+        return ModelFacts(
+            found.id,
+            found.context_window,
+            tuple(tier.start for tier in tiers),
+            self._cache_minima.get(found.id),
+        )
 
     def _find(self, model: str) -> "ModelInfo":
         try:
