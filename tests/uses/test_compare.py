@@ -12,14 +12,14 @@ from support.estimating import estimating
 
 from weighbridge import Failed, Outcome
 from weighbridge.errors import MalformedPayload, UnknownPrice
-from weighbridge.uses.compare import compare
+from weighbridge.uses.compare import Patch, compare
 from weighbridge.uses.prices import Prices
 
 pytestmark = pytest.mark.asyncio
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples" / "compare"
 MODEL = "claude-haiku-4-5"
 BASE = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
-VARIANTS = {
+VARIANTS: dict[str, Patch] = {
     "long": {"system": "s" * 5000},
     "short": {"system": "s" * 100},
     "blocks": {"system": [{"type": "text", "text": "s" * 200}]},
