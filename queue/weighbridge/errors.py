@@ -100,3 +100,9 @@ class UnknownJob(WeighbridgeError):
     """Neither a job nor a result has this digest; submit the payload again."""
 
     code: ClassVar[str] = "unknown_job"
+
+
+class UnknownPrice(WeighbridgeError):
+    """The price table does not know the model; no price is ever guessed."""
+
+    code: ClassVar[str] = "unknown_price"

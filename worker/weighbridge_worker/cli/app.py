@@ -7,10 +7,12 @@ import typer
 
 from weighbridge.errors import SettingsError, WeighbridgeError
 from weighbridge.records import Lane
+from weighbridge_worker.cli.audit import audit
+from weighbridge_worker.cli.compare import compare
 from weighbridge_worker.cli.dead import dead
 from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.cli.limit import limit
-from weighbridge_worker.cli.options import AsJson, Redis, Rpm
+from weighbridge_worker.cli.options import AsJson, PricesFile, Redis, Rpm, WithWorkers
 
 app = typer.Typer(
     help="Count the input tokens of Claude payloads, before anyone pays for them.",
@@ -19,9 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-app.add_typer(limit, name="limit", help="See and change the limit of a running fleet.")
-app.add_typer(dead, name="dead", help="See, replay or drop the jobs that failed for good.")
 
 
 def run() -> int:
@@ -75,13 +74,15 @@ def count(
     model: Annotated[
         str | None, typer.Option(help="Count for this model, whatever the payloads name.")
     ] = None,
-    with_workers: Annotated[
-        bool, typer.Option("--with-workers", help="Count in this process, on the given server.")
-    ] = False,
+    with_workers: WithWorkers = False,
     summary: Annotated[
         bool | None,
-        typer.Option("--summary/--no-summary", help="A table at the end [default: in a terminal]."),
+        typer.Option("--summary/--no-summary", help="Tables at the end [default: in a terminal]."),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the summary as a page, too.")
+    ] = None,
+    prices: PricesFile = None,
 ) -> None:
     """Count a file of payloads.
 
@@ -102,6 +103,8 @@ def count(
                 model=model,
                 with_workers=with_workers,
                 summary=summary,
+                html=html,
+                prices=prices,
             )
         )
     )
@@ -158,3 +161,10 @@ def probe(
     from weighbridge_worker.cli.probe import run_probe
 
     raise typer.Exit(run_probe(model=model, as_json=as_json))
+
+
+# In the order in which the help lists them.
+app.command()(compare)
+app.command()(audit)
+app.add_typer(limit, name="limit", help="See and change the limit of a running fleet.")
+app.add_typer(dead, name="dead", help="See, replay or drop the jobs that failed for good.")

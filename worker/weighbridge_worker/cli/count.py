@@ -23,8 +23,11 @@ from weighbridge_worker.cli.assembly import (
     read_setup,
     say,
 )
+from weighbridge_worker.cli.count_page import count_page
+from weighbridge_worker.cli.documents import write_text
 from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.cli.lines import Line, read_lines, row, with_model
+from weighbridge_worker.cli.money import Till
 from weighbridge_worker.cli.report import Tally, print_summary, show_progress
 
 
@@ -40,6 +43,8 @@ class CountOptions:
     model: str | None
     with_workers: bool
     summary: bool | None
+    html: Path | None
+    prices: Path | None
 
 
 def run_count(options: CountOptions) -> int:
@@ -52,7 +57,8 @@ def run_count(options: CountOptions) -> int:
     )
     check_files(options.files, options.output)
     explain(setup)
-    tally = Tally()
+    summary = options.summary if options.summary is not None else sys.stderr.isatty()
+    tally = Tally(till=Till.open(options.prices) if summary or options.html else None)
     try:
         with _opened(options.output) as out:
             run = _Run(options, out, tally)
@@ -63,8 +69,10 @@ def run_count(options: CountOptions) -> int:
     except KeyboardInterrupt:
         say(f"Stopped after {tally.done:,} results; run it again to go on from there.")
         return ExitStatus.INTERRUPTED
-    if options.summary if options.summary is not None else sys.stderr.isatty():
+    if summary:
         print_summary(tally, sys.stderr)
+    if options.html is not None:
+        write_text(options.html, count_page(tally, options.files))
     return ExitStatus.SOME_FAILED if tally.failures else ExitStatus.OK
 
 

@@ -1,4 +1,4 @@
-"""What a person sees of a count: a progress bar while it runs, a table at the end."""
+"""What a person sees of a count: a progress bar while it runs, tables at the end."""
 
 import sys
 import time
@@ -7,13 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from weighbridge.count_stream import Item
 from weighbridge.records import Counted
+from weighbridge_worker.cli.figures import bar, dollars, tokens
 from weighbridge_worker.cli.lines import Line
+from weighbridge_worker.cli.spread import Spread
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from weighbridge_worker.cli.money import Bill, Till
 
 SHOWN_FAILURES = 10
+BAR_WIDTH = 40
+SPREAD_FROM = 20
+"""Fewer payloads than this are no distribution."""
 
 
 @dataclass(slots=True)
@@ -24,8 +34,10 @@ class Tally:
     tokens: Counter[str] = field(default_factory=Counter)
     payloads: Counter[str] = field(default_factory=Counter)
     cache: Counter[str] = field(default_factory=Counter)
+    spread: Spread = field(default_factory=Spread)
     failures: list[tuple[Line, str, str]] = field(default_factory=list)
     estimated: bool = False
+    till: "Till | None" = None
 
     @property
     def done(self) -> int:
@@ -40,12 +52,22 @@ class Tally:
             self.tokens[outcome.model] += outcome.input_tokens
             self.cache[outcome.cache or "miss"] += 1
             self.estimated = self.estimated or outcome.source == "estimate"
+            self.spread.add(line, outcome.model, outcome.input_tokens)
+            if self.till is not None:
+                self.till.add(outcome.model, outcome.input_tokens)
         else:
             self.failures.append((line, outcome.code, outcome.message))
 
-    def shown(self, tokens: int) -> str:
+    def shown(self, number: int) -> str:
         """Write a number of tokens; an estimate is marked."""
-        return f"{'~' if self.estimated else ''}{tokens:,}"
+        return tokens(number, estimated=self.estimated)
+
+    def dollars(self, bill: "Bill") -> tuple[str, str]:
+        """Write a bill; an estimate is marked."""
+        return (
+            dollars(bill.plain, estimated=self.estimated),
+            dollars(bill.batch, estimated=self.estimated),
+        )
 
 
 @contextmanager
@@ -86,30 +108,78 @@ def _lines_in(files: Sequence[str]) -> int | None:
 
 
 def print_summary(tally: Tally, stream: TextIO) -> None:
-    """Print tokens by model, how the counts were come by, and what failed."""
+    """Print tokens and dollars by model, their spread, and what failed."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(file=stream, highlight=False)
-    table = Table("model", box=None, header_style="bold", pad_edge=False)
-    table.add_column("payloads", justify="right")
-    table.add_column("input tokens", justify="right")
-    for model, payloads in sorted(tally.payloads.items()):
-        table.add_row(model, f"{payloads:,}", tally.shown(tally.tokens[model]))
-    if len(tally.payloads) > 1:
-        total = tally.shown(tally.tokens.total())
-        table.add_row("all", f"{tally.payloads.total():,}", total, style="bold")
-    console.print(table)
+    _print_models(console, tally)
     hits, joined, misses = (tally.cache[use] for use in ("hit", "joined", "miss"))
     console.print(
         f"\n{misses:,} counted anew, {hits:,} from the cache, {joined:,} joined a duplicate;"
         f" {time.monotonic() - tally.started:.1f} s"
     )
-    if tally.failures:
-        console.print(f"\n[bold]{len(tally.failures):,} failed[/]")
-        for line, code, message in tally.failures[:SHOWN_FAILURES]:
-            console.print(
-                f"  {line.file}:{line.number}  {code}: {message}", markup=False, soft_wrap=True
-            )
-        if len(tally.failures) > SHOWN_FAILURES:
-            console.print(f"  … and {len(tally.failures) - SHOWN_FAILURES:,} more in the results")
+    if tally.payloads.total() >= SPREAD_FROM:
+        _print_spread(console, tally)
+    _print_failures(console, tally)
+
+
+def model_rows(tally: Tally) -> list[tuple[str, ...]]:
+    """Give a row a model, and the sum of several: payloads, tokens, dollars if known."""
+    rows = []
+    for model, payloads in sorted(tally.payloads.items()):
+        money = tally.dollars(tally.till.bill(model)) if tally.till else ()
+        rows.append((model, f"{payloads:,}", tally.shown(tally.tokens[model]), *money))
+    if len(rows) > 1:
+        money = tally.dollars(tally.till.total) if tally.till else ()
+        total = tally.shown(tally.tokens.total())
+        rows.append(("all", f"{tally.payloads.total():,}", total, *money))
+    return rows
+
+
+def model_columns(tally: Tally) -> list[str]:
+    """Name the columns of ``model_rows``."""
+    return ["model", "payloads", "input tokens", *(("USD", "USD batch") if tally.till else ())]
+
+
+def _print_models(console: "Console", tally: Tally) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for index, column in enumerate(model_columns(tally)):
+        table.add_column(column, justify="right" if index else "left")
+    for row in model_rows(tally):
+        table.add_row(*row, style="bold" if row[0] == "all" else None)
+    console.print(table)
+
+
+def _print_spread(console: "Console", tally: Tally) -> None:
+    from rich.table import Table
+
+    bins = tally.spread.histogram()
+    most = max(number for _, number in bins)
+    table = Table("input tokens", box=None, header_style="bold", pad_edge=False)
+    table.columns[0].justify = "right"
+    table.add_column("payloads", justify="right")
+    table.add_column("")
+    for name, number in bins:
+        table.add_row(name, f"{number:,}", bar(number, most, BAR_WIDTH))
+    console.print("", table)
+    console.print("\n[bold]The largest[/]")
+    for sized in tally.spread.largest:
+        named = f"  {sized.line.id}" if sized.line.id is not None else ""
+        place = f"{sized.line.file}:{sized.line.number}"
+        console.print(
+            f"  {tally.shown(sized.tokens):>12}  {place}{named}", markup=False, soft_wrap=True
+        )
+
+
+def _print_failures(console: "Console", tally: Tally) -> None:
+    if not tally.failures:
+        return
+    console.print(f"\n[bold]{len(tally.failures):,} failed[/]")
+    for line, code, message in tally.failures[:SHOWN_FAILURES]:
+        console.print(
+            f"  {line.file}:{line.number}  {code}: {message}", markup=False, soft_wrap=True
+        )
+    if len(tally.failures) > SHOWN_FAILURES:
+        console.print(f"  … and {len(tally.failures) - SHOWN_FAILURES:,} more in the results")
