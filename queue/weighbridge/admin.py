@@ -35,6 +35,7 @@ class PoolState:
     """What ``weighbridge status`` shows; numbers are of jobs.
 
     Args:
+        queue_bytes: of the live jobs' payloads.
         cached: results in the cache; None if there were too many to walk through.
     """
 
@@ -42,6 +43,7 @@ class PoolState:
     batch: int
     leased: int
     later: int
+    queue_bytes: int
     dead: int
     inbox: int
     limit: BucketState
@@ -75,19 +77,21 @@ class Admin:
             pipe.zcard(self._keys.ready(Lane.BATCH))
             pipe.zcard(self._keys.leased)
             pipe.zcard(self._keys.later)
+            pipe.hget(self._keys.bytes, "sum")
             pipe.xlen(self._keys.dead)
             pipe.xlen(self._keys.inbox)
             pipe.hgetall(self._keys.scope)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.time()
             *numbers, scope, visits, (at_s, at_us) = await pipe.execute()
-            interactive, batch, leased, later, dead, inbox = numbers
+            interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
             now = at_s * 1_000_000 + at_us
             return PoolState(
                 interactive=interactive,
                 batch=batch,
                 leased=leased,
                 later=later,
+                queue_bytes=int(queue_bytes or 0),
                 dead=dead,
                 inbox=inbox,
                 limit=await self._bucket.inspect(),

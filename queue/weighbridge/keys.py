@@ -44,6 +44,11 @@ class Keys:
     def payload(self, digest: str) -> str:
         return f"{self.prefix}payload:{digest}"
 
+    @property
+    def bytes(self) -> str:
+        """A hash: the bytes of each live job's payload by digest, and their ``sum``."""
+        return f"{self.prefix}bytes"
+
     def replies(self, digest: str) -> str:
         return f"{self.prefix}replies:{digest}"
 

@@ -88,16 +88,17 @@ class Scripts:
         *,
         waiter: str,
         max_queue: int,
+        max_bytes: int,
     ) -> SubmitReply:
         """Put jobs whose payloads have been SET into the queue."""
         keys = self._keys
-        args: list[Arg] = [keys.prefix, waiter, max_queue, INBOX_GROUP]
+        args: list[Arg] = [keys.prefix, waiter, max_queue, max_bytes, INBOX_GROUP]
         for submission in submissions:
             args += _submission_args(submission)
-        depth, interval, *statuses = await self._submit(
+        depth, queue_bytes, interval, *statuses = await self._submit(
             redis, (keys.deadlines, keys.bucket, keys.inbox), args
         )
-        return SubmitReply(depth, interval, tuple(_text(status) for status in statuses))
+        return SubmitReply(depth, queue_bytes, interval, tuple(_text(word) for word in statuses))
 
     async def take(self, redis: RedisClient, request: TakeRequest) -> TakeReply:
         """Visit the queue for leases. Never send this through a client that repeats commands."""

@@ -9,9 +9,9 @@ whole payload, and a chained one would carry it into a log.
 """
 
 import json
-import re
 from array import array
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Context, Decimal
 from itertools import accumulate
 from math import isfinite
@@ -23,6 +23,9 @@ from weighbridge.errors import MalformedPayload
 
 MAX_DEPTH: Final = 128
 """Arrays and objects within each other, the outermost included."""
+
+PIECE_BYTES: Final = 256 * 1024
+"""What is looked through at once."""
 
 MAX_INTEGER_DIGITS: Final = 4300
 """CPython's default bound for reading an integer, whatever this interpreter's setting."""
@@ -64,7 +67,6 @@ _NAMEABLE: Final = frozenset(
 )
 """Names of the API's own fields; any other key may be the payload's text."""
 
-_ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
 _MARKS: Final = b'[]{}"'
 _AS_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _ALL_BUT_MARKS: Final = bytes(set(range(256)) - set(_MARKS))
@@ -173,11 +175,29 @@ def _opens_more(raw: bytes, opener: bytes, bound: int) -> bool:
 
 def _depth(raw: bytes) -> int:
     """Measure the deepest nesting of the text, as far as a parser could read it."""
-    skeleton = _ESCAPE.sub(b"", raw.translate(None, _ALL_BUT_MARKS_AND_ESCAPES))
-    # Without escapes every quote begins or ends a string.
-    marks = skeleton.translate(_AS_STEPS, _ALL_BUT_MARKS)
-    outside_strings = b"".join(marks.split(b'"')[::2])
-    return max(accumulate(array("b", outside_strings)), default=0)
+    deepest = depth = 0
+    for piece in _outside_strings(raw):
+        depths = list(accumulate(array("b", piece), initial=depth))
+        depth, deepest = depths[-1], max(deepest, *depths)
+    return deepest
+
+
+def _outside_strings(raw: bytes) -> Iterator[bytes]:
+    """Yield the brackets outside strings, opening as 1 and closing as -1.
+
+    In pieces, because one call on megabytes would hold every thread of the interpreter up.
+    """
+    inside, backslash = 0, b""
+    for start in range(0, len(raw), PIECE_BYTES):
+        piece = raw[start : start + PIECE_BYTES].translate(None, _ALL_BUT_MARKS_AND_ESCAPES)
+        # A backslash at the end escapes the next piece's first character.
+        piece = (backslash + piece).replace(rb"\\", b"")
+        backslash = piece[-1:] if piece.endswith(b"\\") else b""
+        # Without escaped ones every quote begins or ends a string.
+        piece = piece.removesuffix(b"\\").replace(rb"\"", b"")
+        parts = piece.translate(_AS_STEPS, _ALL_BUT_MARKS).split(b'"')
+        yield b"".join(parts[inside::2])
+        inside = (inside + len(parts) - 1) % 2
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

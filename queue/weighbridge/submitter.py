@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from weighbridge.connection import RedisClient, read_values
 from weighbridge.errors import QueueFull, WeighbridgeError
@@ -34,16 +35,25 @@ class Submitter:
     Args:
         waiter: who waits, so that a cancel withdraws only what nobody else wants.
         max_queue: live jobs beyond which new ones are refused.
+        max_bytes: the same for the bytes of their payloads.
     """
 
     def __init__(
-        self, redis: RedisClient, keys: Keys, scripts: Scripts, *, waiter: str, max_queue: int
+        self,
+        redis: RedisClient,
+        keys: Keys,
+        scripts: Scripts,
+        *,
+        waiter: str,
+        max_queue: int,
+        max_bytes: int,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._scripts = scripts
         self._waiter = waiter
         self._max_queue = max_queue
+        self._max_bytes = max_bytes
 
     async def submit(
         self, asked: Sequence[Submission], *, fresh: bool = False
@@ -117,6 +127,7 @@ class Submitter:
             [replace(asked[index], force=index in forced) for index in waiting],
             waiter=self._waiter,
             max_queue=self._max_queue,
+            max_bytes=self._max_bytes,
         )
         settled = []
         for index, status in zip(waiting, reply.statuses, strict=True):
@@ -125,7 +136,9 @@ class Submitter:
             elif status == "joined":
                 admitted[index] = Admission("joined")
             elif status == "full":
-                admitted[index] = _full(reply)
+                admitted[index] = _full(reply, "jobs")
+            elif status == "full_bytes":
+                admitted[index] = _full(reply, "bytes")
             elif status == "settled":
                 settled.append(index)
         return settled
@@ -141,5 +154,6 @@ class Submitter:
         await pipe.execute()
 
 
-def _full(reply: SubmitReply) -> QueueFull:
-    return QueueFull(reply.depth, reply.depth * reply.interval_us / 1_000_000)
+def _full(reply: SubmitReply, bound: Literal["jobs", "bytes"]) -> QueueFull:
+    eta_s = reply.depth * reply.interval_us / 1_000_000
+    return QueueFull(reply.depth, reply.queue_bytes, eta_s, bound=bound)
