@@ -75,6 +75,7 @@ class Scripts:
         self._retry = Script("retry", flags=flags)
         self._cancel = Script("cancel", flags=flags)
         self._answer = Script("answer", flags=flags)
+        self._retire = Script("retire", flags=flags)
         self._penalise = Script("penalise", flags=flags)
         self._limit = Script("limit", flags=flags)
         self._observe = Script("observe", flags=flags)
@@ -202,6 +203,12 @@ class Scripts:
         for entry, reply_id, bell, text in replies:
             args += (entry, reply_id, int(bell), text)
         await self._answer(redis, (self._keys.inbox,), args)
+
+    async def retire(self, redis: RedisClient, *, leaving: str = "") -> int:
+        """Remove the inbox's consumers that hold nothing and whose workers are gone."""
+        keys = (self._keys.inbox, self._keys.workers)
+        removed: int = await self._retire(redis, keys, (INBOX_GROUP, leaving))
+        return removed
 
     async def penalise(
         self,
