@@ -1,4 +1,4 @@
-"""Retiring: consumers of the inbox go with their workers, and never with an entry in their hands."""
+"""Retiring: consumers of the inbox go with their workers, and never while they hold an entry."""
 
 import pytest
 from support.queue_under_test import QueueUnderTest

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from weighbridge.connection import POLL_S, RedisClient
 from weighbridge.keys import Keys
@@ -129,7 +129,7 @@ class Inbox:
 
     async def keep(self, requests: Sequence[Request]) -> None:
         """Show that this worker has these entries in hand, so that nobody takes them over."""
-        entries = [request.entry for request in requests]
+        entries: list[Any] = [request.entry for request in requests]
         await self._redis.xclaim(
             self._keys.inbox, INBOX_GROUP, self._worker, 0, entries, justid=True
         )
@@ -151,6 +151,8 @@ class Inbox:
             return
         try:
             await self._redis.xgroup_create(self._keys.inbox, INBOX_GROUP, id="0", mkstream=True)
+        except OutOfMemoryError:
+            pass  # a full server refuses this even where the group stands, and still lets us read
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
