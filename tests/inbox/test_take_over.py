@@ -38,7 +38,7 @@ async def test_a_walk_goes_on_where_it_stopped(redis_url: str) -> None:
         assert len(first) == READ_AT_ONCE
 
 
-async def test_a_walk_that_is_over_begins_anew_after_a_while(redis_url: str) -> None:
+async def test_a_walk_that_is_over_rests_a_while(redis_url: str) -> None:
     async with opened_inbox(redis_url) as (inbox, redis):
         await inbox.take_over()
         await left_by(redis, "the-dead", [b"{}"])

@@ -17,10 +17,10 @@ async def ask(redis: Redis, fields: dict[Any, Any]) -> str:
     return entry.decode()
 
 
-async def reply(redis: Redis, reply_id: str) -> dict[str, Any]:
+async def reply(redis: Redis, reply_id: str, *, within_s: float = 10.0) -> dict[str, Any]:
     """Wait for a reply as a foreign producer would: by GET."""
     key = f"{{weighbridge}}:1:reply:{reply_id}"
-    await until(lambda: redis.exists(key))
+    await until(lambda: redis.exists(key), within_s=within_s)
     answered: dict[str, Any] = json.loads(await redis.get(key) or b"")
     return answered
 

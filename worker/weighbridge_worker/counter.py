@@ -40,6 +40,9 @@ COUNTING_BETA = "token-counting-2024-11-01"
 KEEP_ALIVE_S = 60.0
 """The transport's own 5 s would make a slow pool shake hands for every call."""
 
+PIECE_BYTES = 256 * 1024
+"""What of a body is handed to the transport at once; it holds up the loop to copy megabytes."""
+
 WARM_S = 5.0
 """How long opening a connection may hold the start up."""
 
@@ -122,12 +125,15 @@ class AnthropicCounter:
                 return _requests_per_minute(await answer.read())
 
     async def _post(self, body: bytes, betas: tuple[str, ...]) -> httpx2.Response:
+        headers, content = _headers(betas), body if len(body) <= PIECE_BYTES else _in_pieces(body)
+        if content is not body:  # or it would be sent chunked
+            headers["content-length"] = str(len(body))
         with anyio.fail_after(self._deadline_s):
             return await self._client.post(
                 PATH,
-                content=body,
+                content=content,
                 cast_to=httpx2.Response,
-                options={"headers": _headers(betas)},
+                options={"headers": headers},
             )
 
 
@@ -148,6 +154,11 @@ async def anthropic_counter(settings: WorkerSettings) -> AsyncIterator[Anthropic
         http_client=DefaultAioHttpClient(limits=limits, timeout=settings.call_deadline_s),
     ) as client:
         yield AnthropicCounter(client, deadline_s=settings.call_deadline_s)
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), PIECE_BYTES):
+        yield body[start : start + PIECE_BYTES]
 
 
 def _headers(betas: tuple[str, ...]) -> dict[str, str]:
