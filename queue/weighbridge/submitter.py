@@ -17,8 +17,12 @@ ORPHAN_TTL_MS = 600_000
 ROUNDS = 5
 """A submit that meets a settling job starts over; more often than this it is no race any more."""
 
-LASTING_FAILURES = frozenset({"invalid_request", "not_found", "payload_too_large", "not_countable"})
-"""Codes of failures that the same payload would meet again; the rest is tried anew."""
+LASTING_FAILURES = frozenset({"invalid_request", "payload_too_large", "not_countable"})
+"""Codes of failures that the same payload would meet again; the rest is tried anew.
+
+``not_found`` is not among them: a key without access to the model gets it, too, and so does
+everybody at a base URL with a wrong path.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,15 +34,24 @@ async def test_a_cached_count_answers_at_once(queue: QueueUnderTest) -> None:
     assert not await queue.has_payload("a")
 
 
-async def test_a_lasting_failure_answers_at_once(queue: QueueUnderTest) -> None:
-    result = failed(queue.digest("a"), "invalid_request")
+@pytest.mark.parametrize("code", ["invalid_request", "payload_too_large", "not_countable"])
+async def test_a_lasting_failure_answers_at_once(queue: QueueUnderTest, code: str) -> None:
+    result = failed(queue.digest("a"), code)
     await cache(queue, "a", result)
     assert await submit(queue, "a") == [Admission("hit", result)]
 
 
-async def test_a_passing_failure_is_tried_anew(queue: QueueUnderTest) -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("timeout", "connection", "overloaded", "http_500", "bad_response"),  # of the endpoint
+        *("expired", "poison", "payload_missing"),  # of the queue
+        *("not_found", "http_405", "key_refused", "forbidden"),  # of the configuration
+    ],
+)
+async def test_a_passing_failure_is_tried_anew(queue: QueueUnderTest, code: str) -> None:
     await queue.submit("a")
-    await queue.fail(await queue.take_one(), code="timeout")
+    await queue.fail(await queue.take_one(), code=code)
     assert await submit(queue, "a") == [Admission("miss")]
     assert await queue.result("a") is None
     assert await queue.work_off() == ["a"]

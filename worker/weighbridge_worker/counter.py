@@ -49,7 +49,12 @@ WARM_S = 5.0
 DEFAULT_PAUSE_S = 1.0
 MAX_PAUSE_S = 60.0
 
-LASTING_CODES = {400: "invalid_request", 404: "not_found", 413: "payload_too_large"}
+PERMANENT_CODES = {
+    400: "invalid_request",
+    404: "not_found",
+    413: "payload_too_large",
+    422: "invalid_request",
+}
 HOLD_CODES = frozenset(
     {"enforced_spend_limit_reached", "contract_spend_limit_reached", "organization_on_hold"}
 )
@@ -249,7 +254,8 @@ def _status_error(error: APIStatusError) -> CallError:
         )
     if status in {408, 409} or status >= 500:
         return PassingFailure("overloaded" if status == 529 else f"http_{status}", message)
-    return PermanentFailure(LASTING_CODES.get(status, "invalid_request"), message)
+    # Any other 4xx tells more of a gateway's set-up than of the payload.
+    return PermanentFailure(PERMANENT_CODES.get(status, f"http_{status}"), message)
 
 
 def _message(error: APIStatusError) -> str:
