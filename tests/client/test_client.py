@@ -240,11 +240,11 @@ async def test_an_uncountable_payload_is_refused_before_it_becomes_a_job(redis_u
 
 
 async def test_a_failed_job_raises_its_code_and_the_endpoints_words(redis_url: str) -> None:
-    answers = Answers(error=lambda _: PermanentFailure("not_found", "model: claude-test"))
+    answers = Answers(error=lambda _: PermanentFailure("invalid_request", "model: claude-test"))
     async with running_pool(redis_url, answers), Client.connect(redis_url) as wb:
         with pytest.raises(CountFailed, match="model: claude-test") as caught:
             await wb.count(payload("hello"))
-        assert caught.value.failure_code == "not_found"
+        assert caught.value.failure_code == "invalid_request"
         with pytest.raises(CountFailed):
             await wb.count(payload("hello"))
     assert len(answers.bodies) == 1, "a lasting failure is answered from the cache for a while"
