@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import msgspec
+
 from weighbridge.connection import RedisClient, read_values
 from weighbridge.errors import QueueFull, WeighbridgeError
 from weighbridge.exchange import Submission, SubmitReply
 from weighbridge.keys import Keys
-from weighbridge.records import CacheUse, Counted, Failed, Job, Result, decode_result
+from weighbridge.records import CacheUse, Failed, Job, Result, decode_result
 from weighbridge.scripts import Scripts
 
 ORPHAN_TTL_MS = 600_000
@@ -100,13 +102,13 @@ class Submitter:
         keys = [self._keys.result(jobs[index].digest) for index in indexes]
         found, passing = set(), []
         for index, text in zip(indexes, await read_values(self._redis, keys), strict=True):
-            result = decode_result(text) if text is not None else None
-            if isinstance(result, Counted) or (
-                isinstance(result, Failed) and result.code in LASTING_FAILURES
-            ):
+            if text is None:
+                continue
+            result = _lasting(text)
+            if result is not None:
                 admitted[index] = Admission("hit", result)
                 found.add(index)
-            elif result is not None:
+            else:
                 passing.append(jobs[index].digest)
                 forced.add(index)
         await self._drop_results(passing)
@@ -156,6 +158,16 @@ class Submitter:
         for job in jobs:
             pipe.set(self._keys.payload(job.digest), job.payload.body, px=ORPHAN_TTL_MS, nx=True)
         await pipe.execute()
+
+
+def _lasting(text: bytes) -> Result | None:
+    """Read a result that may answer; None for a passing failure, or a text that is none of ours."""
+    try:
+        result = decode_result(text)
+    except msgspec.DecodeError:
+        return None
+    passes = isinstance(result, Failed) and result.code not in LASTING_FAILURES
+    return None if passes else result
 
 
 def _full(reply: SubmitReply, bound: Literal["jobs", "bytes"]) -> QueueFull:

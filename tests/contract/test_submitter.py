@@ -57,6 +57,15 @@ async def test_a_passing_failure_is_tried_anew(queue: QueueUnderTest, code: str)
     assert await queue.work_off() == ["a"]
 
 
+@pytest.mark.parametrize("text", [b"", b"\xff", b"{}", b'{"status":"counted","digest":7}'])
+async def test_a_result_that_makes_no_sense_is_counted_anew(
+    queue: QueueUnderTest, text: bytes
+) -> None:
+    await queue.redis.set(queue.keys.result(queue.digest("a")), text, px=300_000)
+    assert await submit(queue, "a") == [Admission("miss")]
+    assert await queue.work_off() == ["a"]
+
+
 async def test_a_fresh_submit_passes_over_the_cache(queue: QueueUnderTest) -> None:
     await queue.submit("a")
     await queue.work_off()
