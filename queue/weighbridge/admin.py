@@ -40,6 +40,7 @@ class PoolState:
     """What ``weighbridge status`` shows; numbers are of jobs.
 
     Args:
+        queue_bytes: of the live jobs' payloads.
         dead_codes: why the newest dead letters failed, the most frequent first, 1,000 at most.
         cached: results in the cache; None if there were too many to walk through.
     """
@@ -48,6 +49,7 @@ class PoolState:
     batch: int
     leased: int
     later: int
+    queue_bytes: int
     dead: int
     dead_codes: dict[str, int]
     inbox: int
@@ -82,6 +84,7 @@ class Admin:
             pipe.zcard(self._keys.ready(Lane.BATCH))
             pipe.zcard(self._keys.leased)
             pipe.zcard(self._keys.later)
+            pipe.hget(self._keys.bytes, "sum")
             pipe.xlen(self._keys.dead)
             pipe.xlen(self._keys.inbox)
             pipe.xrevrange(self._keys.dead, count=NEWEST_DEAD)
@@ -89,13 +92,14 @@ class Admin:
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.time()
             *numbers, letters, scope, visits, (at_s, at_us) = await pipe.execute()
-            interactive, batch, leased, later, dead, inbox = numbers
+            interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
             now = at_s * 1_000_000 + at_us
             return PoolState(
                 interactive=interactive,
                 batch=batch,
                 leased=leased,
                 later=later,
+                queue_bytes=int(queue_bytes or 0),
                 dead=dead,
                 dead_codes=dict(
                     Counter(fields[b"code"].decode() for _, fields in letters).most_common()

@@ -2,19 +2,17 @@
 
 import socket
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import anyio
-from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from weighbridge.connection import connect, connect_unrepeated, queue_errors
 from weighbridge.count_stream import CountStream, Item
-from weighbridge.digest import digest_of
 from weighbridge.errors import (
     CountFailed,
     QueueFull,
@@ -25,17 +23,12 @@ from weighbridge.errors import (
 from weighbridge.exchange import Submission
 from weighbridge.keys import Keys
 from weighbridge.mailbox import Expectation, Mailbox
-from weighbridge.payload import check_payload
+from weighbridge.preparation import Preparation, RawPayload
 from weighbridge.records import Counted, Job, Lane, Result, Ticket, with_cache
 from weighbridge.scope import digest_key_id
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
 from weighbridge.submitter import Admission, Submitter
-
-RawPayload = bytes | str | Mapping[str, object]
-
-LARGE_BYTES = 256 * 1024
-"""From here on a body is parsed and hashed in a thread, so that it does not stall the loop."""
 
 NO_ERROR = (None, None, None)
 
@@ -68,6 +61,11 @@ class Client:
             self._scripts,
             waiter=self._waiter,
             max_queue=settings.max_queue,
+            max_bytes=settings.max_queue_bytes,
+        )
+        # A payload beyond the queue's whole bound would wait for ever.
+        self._preparation = Preparation(
+            digest_key=settings.digest_key, max_bytes=settings.max_queue_bytes
         )
         self._tasks: TaskGroup = anyio.create_task_group()
 
@@ -232,16 +230,10 @@ class Client:
         return status == "withdrawn"
 
     async def _job(self, raw: RawPayload, lane: Lane, betas: Iterable[str]) -> Job:
-        if isinstance(raw, bytes | str) and len(raw) >= LARGE_BYTES:
-            return await to_thread.run_sync(self._make_job, raw, lane, tuple(betas))
-        return self._make_job(raw, lane, betas)
-
-    def _make_job(self, raw: RawPayload, lane: Lane, betas: Iterable[str]) -> Job:
-        payload = check_payload(raw, betas=betas)
-        digest = digest_of(
-            payload, partition=self._settings.partition, key=self._settings.digest_key
-        )
-        return Job(digest, payload, lane, self._producer, int(self._settings.deadline_s * 1e6))
+        settings = self._settings
+        prepared = await self._preparation.prepare(raw, betas=betas, partition=settings.partition)
+        deadline_us = int(settings.deadline_s * 1e6)
+        return Job(prepared.digest, prepared.payload, lane, self._producer, deadline_us)
 
     async def _admit(self, job: Job, *, fresh: bool = False) -> Admission:
         with queue_errors():

@@ -27,6 +27,9 @@ P = TypeVar("P")
 BATCH = 128
 """Jobs a round trip submits at most; fewer where fewer are ready, nobody waits for a full batch."""
 
+BATCH_BYTES = 8 * 2**20
+"""A batch takes no more jobs once their payloads have so many bytes."""
+
 FULL_WAIT_S = 5.0
 """The longest wait before a full queue is asked again."""
 
@@ -172,12 +175,20 @@ class CountStream(Generic[P]):
     async def _submit_all(self) -> None:
         try:
             async for entry in self._entries:
-                batch = [entry]
-                while len(batch) < BATCH and self._entries.statistics().current_buffer_used:
-                    batch.append(self._entries.receive_nowait())
-                await self._submit(batch)
+                await self._submit(self._batch(entry))
         except Exception as error:  # it is the caller's to see, and must not end the client
             self._send_item.send_nowait(_End(error=error))
+
+    def _batch(self, first: _Entry) -> list[_Entry]:
+        batch, size = [first], len(first.job.payload.body)
+        while (
+            len(batch) < BATCH
+            and size < BATCH_BYTES
+            and self._entries.statistics().current_buffer_used
+        ):
+            batch.append(self._entries.receive_nowait())
+            size += len(batch[-1].job.payload.body)
+        return batch
 
     async def _submit(self, batch: list[_Entry]) -> None:
         """Join what this client waits for already, and submit the rest until it is admitted."""

@@ -62,18 +62,27 @@ class DeadLetters:
     """The dead letters of one namespace.
 
     Args:
-        max_queue: live jobs beyond which a replay is refused.
+        max_queue: live jobs beyond which a replay is refused; max_bytes: their payloads' bytes.
         deadline_us: of a replayed job.
     """
 
     def __init__(
-        self, redis: RedisClient, keys: Keys, scripts: Scripts, *, max_queue: int, deadline_us: int
+        self,
+        redis: RedisClient,
+        keys: Keys,
+        scripts: Scripts,
+        *,
+        max_queue: int,
+        max_bytes: int,
+        deadline_us: int,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._scripts = scripts
         self._deadline_us = deadline_us
-        self._submitter = Submitter(redis, keys, scripts, waiter=WAITER, max_queue=max_queue)
+        self._submitter = Submitter(
+            redis, keys, scripts, waiter=WAITER, max_queue=max_queue, max_bytes=max_bytes
+        )
 
     async def find(
         self, selection: Selection | None = None, *, limit: int = MAX_DEAD_LETTERS

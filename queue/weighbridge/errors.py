@@ -3,7 +3,7 @@
 Messages may name a size, a field or a setting, never the payload's text, a key or a password.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class WeighbridgeError(Exception):
@@ -55,22 +55,29 @@ class QueueUnreachable(WeighbridgeError):
 
 
 class QueueFull(WeighbridgeError):
-    """The queue holds as many jobs as its bound allows.
+    """The queue holds as many jobs, or as many bytes of payloads, as its bound allows.
 
     Args:
         depth: live jobs in the queue.
+        queue_bytes: of their payloads.
         eta_s: seconds until the queue has been worked off at the permitted rate.
+        bound: which of the two is reached.
     """
 
     code: ClassVar[str] = "queue_full"
 
-    def __init__(self, depth: int, eta_s: float) -> None:
+    def __init__(
+        self, depth: int, queue_bytes: int, eta_s: float, *, bound: Literal["jobs", "bytes"]
+    ) -> None:
+        setting = {"jobs": "WEIGHBRIDGE_MAX_QUEUE", "bytes": "WEIGHBRIDGE_MAX_QUEUE_BYTES"}[bound]
         super().__init__(
-            f"the queue is full: {depth:,} jobs, about {eta_s:,.0f} s of work at the permitted"
-            " rate; submit again later, or raise the bound"
+            f"the queue is full: {depth:,} jobs with {queue_bytes:,} bytes, about {eta_s:,.0f} s of"
+            f" work at the permitted rate; submit again later, or raise {setting}"
         )
         self.depth = depth
+        self.queue_bytes = queue_bytes
         self.eta_s = eta_s
+        self.bound = bound
 
 
 class CountFailed(WeighbridgeError):

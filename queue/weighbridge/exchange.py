@@ -5,7 +5,7 @@ from typing import Literal
 
 from weighbridge.records import Job, Lease
 
-Submitted = Literal["new", "joined", "settled", "full", "payload_missing"]
+Submitted = Literal["new", "joined", "settled", "full", "full_bytes", "payload_missing"]
 Settled = Literal["settled", "stale", "more"]
 LimitAction = Literal["set", "offer", "pause", "resume", "release", "probed"]
 Cancelled = Literal["withdrawn", "wanted", "leased", "unknown"]
@@ -13,9 +13,16 @@ Cancelled = Literal["withdrawn", "wanted", "leased", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class SubmitReply:
-    """What became of each submitted job; depth in live jobs, interval in µs (0: no worker yet)."""
+    """What became of each submitted job.
+
+    Args:
+        depth: live jobs.
+        queue_bytes: of all live payloads.
+        interval_us: between two permits; 0 if there was no worker yet.
+    """
 
     depth: int
+    queue_bytes: int
     interval_us: int
     statuses: tuple[Submitted, ...]
 

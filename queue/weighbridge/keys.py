@@ -47,6 +47,11 @@ class Keys:
     def kept(self, digest: str) -> str:
         return f"{self.prefix}kept:{digest}"
 
+    @property
+    def bytes(self) -> str:
+        """A hash: the bytes of each live job's payload by digest, and their ``sum``."""
+        return f"{self.prefix}bytes"
+
     def replies(self, digest: str) -> str:
         return f"{self.prefix}replies:{digest}"
 

@@ -41,6 +41,7 @@ class Scripts:
         self._retry = Script("retry", flags=flags)
         self._cancel = Script("cancel", flags=flags)
         self._answer = Script("answer", flags=flags)
+        self._retire = Script("retire", flags=flags)
         self._penalise = Script("penalise", flags=flags)
         self._limit = Script("limit", flags=flags)
         self._observe = Script("observe", flags=flags)
@@ -54,16 +55,17 @@ class Scripts:
         *,
         waiter: str,
         max_queue: int,
+        max_bytes: int,
     ) -> SubmitReply:
         """Put jobs whose payloads have been SET into the queue."""
         keys = self._keys
-        args: list[Arg] = [keys.prefix, waiter, max_queue, INBOX_GROUP]
+        args: list[Arg] = [keys.prefix, waiter, max_queue, max_bytes, INBOX_GROUP]
         for submission in submissions:
             args += _submission_args(submission)
-        depth, interval, *statuses = await self._submit(
+        depth, queue_bytes, interval, *statuses = await self._submit(
             redis, (keys.deadlines, keys.bucket, keys.inbox), args
         )
-        return SubmitReply(depth, interval, tuple(_text(status) for status in statuses))
+        return SubmitReply(depth, queue_bytes, interval, tuple(_text(word) for word in statuses))
 
     async def take(self, redis: RedisClient, request: TakeRequest) -> TakeReply:
         """Visit the queue for leases. Never send this through a client that repeats commands."""
@@ -184,6 +186,12 @@ class Scripts:
         for entry, reply_id, bell, text in replies:
             args += (entry, reply_id, int(bell), text)
         await self._answer(redis, (self._keys.inbox,), args)
+
+    async def retire(self, redis: RedisClient, *, leaving: str = "") -> int:
+        """Remove the inbox's consumers that hold nothing and whose workers are gone."""
+        keys = (self._keys.inbox, self._keys.workers)
+        removed: int = await self._retire(redis, keys, (INBOX_GROUP, leaving))
+        return removed
 
     async def penalise(
         self,

@@ -207,6 +207,13 @@ class QueueSettings:
         "Live jobs the queue takes before it refuses more.",
         parse=whole(1, 100_000_000),
     )
+    max_queue_bytes: int = option(
+        "WEIGHBRIDGE_MAX_QUEUE_BYTES",
+        2**30,
+        "Bytes of live jobs' payloads the queue takes before it refuses more; at least the largest "
+        "payload's 32 MiB, so that an empty queue takes any.",
+        parse=whole(32 * 2**20, 2**50),
+    )
     deadline_s: float = option(
         "WEIGHBRIDGE_JOB_DEADLINE",
         DAY_S,

@@ -9,17 +9,16 @@ whole payload, and a chained one would carry it into a log.
 """
 
 import json
-import re
-from array import array
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Context, Decimal
-from itertools import accumulate
 from math import isfinite
 from typing import Final, NoReturn
 
 import msgspec
 
 from weighbridge.errors import MalformedPayload
+from weighbridge.nesting import nests_deeper
 
 MAX_DEPTH: Final = 128
 """Arrays and objects within each other, the outermost included."""
@@ -64,12 +63,6 @@ _NAMEABLE: Final = frozenset(
 )
 """Names of the API's own fields; any other key may be the payload's text."""
 
-_ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
-_MARKS: Final = b'[]{}"'
-_AS_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-_ALL_BUT_MARKS: Final = bytes(set(range(256)) - set(_MARKS))
-# An escape's letter must stay beside its backslash.
-_ALL_BUT_MARKS_AND_ESCAPES: Final = bytes(set(_ALL_BUT_MARKS) - set(b"\\/bfnrtu"))
 _EXACT: Final = Context(traps=[])
 
 
@@ -80,7 +73,7 @@ def read_json(raw: bytes) -> object:
         MalformedPayload: not UTF-8, not JSON, nested too deeply, or of uncertain meaning.
     """
     text = _decoded(raw)
-    if _may_be_deep(raw) and _depth(raw) > MAX_DEPTH:
+    if nests_deeper(raw, MAX_DEPTH):
         raise _too_deep()
     try:
         return _PARSER.decode(text)
@@ -125,7 +118,7 @@ def write_json(tree: object) -> bytes:
         MalformedPayload: a string holds half a surrogate pair, which has no UTF-8 form.
     """
     try:
-        return _WRITER.encode(tree)
+        return b"".join(_written(tree))
     except UnicodeEncodeError:
         pass
     raise _half_character()
@@ -144,6 +137,34 @@ def encoded(text: str) -> bytes:
     raise _half_character()
 
 
+def _written(tree: object) -> Iterator[bytes]:
+    """Yield an object's text, its lists item by item.
+
+    One call on megabytes would hold every thread of the interpreter up.
+    """
+    if not isinstance(tree, dict) or not tree:
+        yield _WRITER.encode(tree)
+        return
+    before = b"{"
+    for key, value in tree.items():
+        yield before + _WRITER.encode(key) + b":"
+        yield from _written_items(value)
+        before = b","
+    yield b"}"
+
+
+def _written_items(value: object) -> Iterator[bytes]:
+    if not isinstance(value, list) or not value:
+        yield _WRITER.encode(value)
+        return
+    before = b"["
+    for item in value:
+        yield before
+        yield _WRITER.encode(item)
+        before = b","
+    yield b"]"
+
+
 def _decoded(raw: bytes) -> str:
     if raw.startswith(b"\xef\xbb\xbf"):
         raise MalformedPayload("the text begins with a byte order mark: send UTF-8 without one")
@@ -152,32 +173,6 @@ def _decoded(raw: bytes) -> str:
     except UnicodeDecodeError as error:
         start = error.start
     raise MalformedPayload(f"not UTF-8 at byte {start}: send JSON encoded as UTF-8")
-
-
-def _may_be_deep(raw: bytes) -> bool:
-    """Tell whether enough brackets open for a depth beyond the bound.
-
-    A search, not a count: it passes over an image's megabytes at the speed of memory.
-    """
-    return any(_opens_more(raw, opener, MAX_DEPTH // 2) for opener in (b"[", b"{"))
-
-
-def _opens_more(raw: bytes, opener: bytes, bound: int) -> bool:
-    at = -1
-    for _ in range(bound + 1):
-        at = raw.find(opener, at + 1)
-        if at < 0:
-            return False
-    return True
-
-
-def _depth(raw: bytes) -> int:
-    """Measure the deepest nesting of the text, as far as a parser could read it."""
-    skeleton = _ESCAPE.sub(b"", raw.translate(None, _ALL_BUT_MARKS_AND_ESCAPES))
-    # Without escapes every quote begins or ends a string.
-    marks = skeleton.translate(_AS_STEPS, _ALL_BUT_MARKS)
-    outside_strings = b"".join(marks.split(b'"')[::2])
-    return max(accumulate(array("b", outside_strings)), default=0)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

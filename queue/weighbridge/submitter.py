@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
+
+import msgspec
 
 from weighbridge.connection import RedisClient, read_values
 from weighbridge.errors import QueueFull, WeighbridgeError
 from weighbridge.exchange import Submission, SubmitReply
 from weighbridge.keys import Keys
-from weighbridge.records import CacheUse, Counted, Failed, Job, Result, decode_result
+from weighbridge.records import CacheUse, Failed, Job, Result, decode_result
 from weighbridge.scripts import Scripts
 
 ORPHAN_TTL_MS = 600_000
@@ -16,8 +19,12 @@ ORPHAN_TTL_MS = 600_000
 ROUNDS = 5
 """A submit that meets a settling job starts over; more often than this it is no race any more."""
 
-LASTING_FAILURES = frozenset({"invalid_request", "not_found", "payload_too_large", "not_countable"})
-"""Codes of failures that the same payload would meet again; the rest is tried anew."""
+LASTING_FAILURES = frozenset({"invalid_request", "payload_too_large", "not_countable"})
+"""Codes of failures that the same payload would meet again; the rest is tried anew.
+
+``not_found`` is not among them: a key without access to the model gets it, too, and so does
+everybody at a base URL with a wrong path.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +41,25 @@ class Submitter:
     Args:
         waiter: who waits, so that a cancel withdraws only what nobody else wants.
         max_queue: live jobs beyond which new ones are refused.
+        max_bytes: the same for the bytes of their payloads.
     """
 
     def __init__(
-        self, redis: RedisClient, keys: Keys, scripts: Scripts, *, waiter: str, max_queue: int
+        self,
+        redis: RedisClient,
+        keys: Keys,
+        scripts: Scripts,
+        *,
+        waiter: str,
+        max_queue: int,
+        max_bytes: int,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._scripts = scripts
         self._waiter = waiter
         self._max_queue = max_queue
+        self._max_bytes = max_bytes
 
     async def submit(
         self, asked: Sequence[Submission], *, fresh: bool = False
@@ -86,13 +102,13 @@ class Submitter:
         keys = [self._keys.result(jobs[index].digest) for index in indexes]
         found, passing = set(), []
         for index, text in zip(indexes, await read_values(self._redis, keys), strict=True):
-            result = decode_result(text) if text is not None else None
-            if isinstance(result, Counted) or (
-                isinstance(result, Failed) and result.code in LASTING_FAILURES
-            ):
+            if text is None:
+                continue
+            result = _lasting(text)
+            if result is not None:
                 admitted[index] = Admission("hit", result)
                 found.add(index)
-            elif result is not None:
+            else:
                 passing.append(jobs[index].digest)
                 forced.add(index)
         await self._drop_results(passing)
@@ -117,6 +133,7 @@ class Submitter:
             [replace(asked[index], force=index in forced) for index in waiting],
             waiter=self._waiter,
             max_queue=self._max_queue,
+            max_bytes=self._max_bytes,
         )
         settled = []
         for index, status in zip(waiting, reply.statuses, strict=True):
@@ -125,7 +142,9 @@ class Submitter:
             elif status == "joined":
                 admitted[index] = Admission("joined")
             elif status == "full":
-                admitted[index] = _full(reply)
+                admitted[index] = _full(reply, "jobs")
+            elif status == "full_bytes":
+                admitted[index] = _full(reply, "bytes")
             elif status == "settled":
                 settled.append(index)
         return settled
@@ -141,5 +160,16 @@ class Submitter:
         await pipe.execute()
 
 
-def _full(reply: SubmitReply) -> QueueFull:
-    return QueueFull(reply.depth, reply.depth * reply.interval_us / 1_000_000)
+def _lasting(text: bytes) -> Result | None:
+    """Read a result that may answer; None for a passing failure, or a text that is none of ours."""
+    try:
+        result = decode_result(text)
+    except msgspec.DecodeError:
+        return None
+    passes = isinstance(result, Failed) and result.code not in LASTING_FAILURES
+    return None if passes else result
+
+
+def _full(reply: SubmitReply, bound: Literal["jobs", "bytes"]) -> QueueFull:
+    eta_s = reply.depth * reply.interval_us / 1_000_000
+    return QueueFull(reply.depth, reply.queue_bytes, eta_s, bound=bound)

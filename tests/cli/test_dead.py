@@ -287,7 +287,7 @@ async def test_spans_are_read_and_said(text: str, seconds: float, said: str) -> 
 
 
 async def test_a_replay_tells_all_its_outcomes() -> None:
-    tally = ReplayTally(found=6, stopped=QueueFull(1, 1.0))
+    tally = ReplayTally(found=6, stopped=QueueFull(1, 10, 1.0, bound="jobs"))
     tally.outcomes.update(replayed=2, counted=1, payload_gone=1)
     assert tally.describe() == (
         "Replayed 2 of 6; 1 counted already, removed from the list;"

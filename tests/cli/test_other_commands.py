@@ -4,8 +4,11 @@ import json
 import signal
 from pathlib import Path
 
+import anyio
 from support.commands import environment, rows, run, started
 from support.processes import eventually
+
+from weighbridge import Client
 
 COMMANDS = ("count", "worker", "limit", "dead", "sandbox", "status", "probe")
 
@@ -28,6 +31,19 @@ def test_status_of_an_empty_server_says_how_to_start_a_worker(
     done = run("status", "--redis", redis_url, env=environment(tmp_path))
     assert done.returncode == 0
     assert "weighbridge worker" in done.stdout
+
+
+def test_status_shows_the_bytes_of_what_is_queued(tmp_path: Path, redis_url: str) -> None:
+    async def submit() -> int:
+        async with Client.connect(redis_url) as wb:
+            ticket = await wb.submit({"model": "m", "messages": [{"role": "user", "content": "x"}]})
+            return len(ticket.job.payload.body)
+
+    size = anyio.run(submit)
+    state = run("status", "--json", "--redis", redis_url, env=environment(tmp_path)).stdout
+    shown = run("status", "--redis", redis_url, env=environment(tmp_path)).stdout
+    assert json.loads(state)["queue_bytes"] == size
+    assert f"{size} bytes" in shown
 
 
 def test_status_without_a_server_is_one_line(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import ANY
 
 import anyio
 import anyio.lowlevel
@@ -19,6 +20,7 @@ from weighbridge import (
     MalformedPayload,
     NotCountable,
     NotCountablePayload,
+    PayloadTooLarge,
     QueueFull,
     QueueSettings,
     QueueUnreachable,
@@ -188,6 +190,34 @@ async def test_count_many_waits_while_the_queue_is_full(redis_url: str) -> None:
     assert all(isinstance(item.outcome, Counted) for item in items)
 
 
+async def test_count_many_waits_while_the_queue_is_full_of_bytes(redis_url: str) -> None:
+    settings = QueueSettings(redis_url=redis_url, max_queue_bytes=500)
+    payloads = [payload(f"hello {n}") for n in range(40)]
+    async with running_pool(redis_url, Answers()), Client.connect(settings=settings) as wb:
+        items = [item async for item in wb.count_many(payloads)]
+    assert len(items) == 40
+    assert all(isinstance(item.outcome, Counted) for item in items)
+
+
+async def test_a_queue_full_of_bytes_refuses_a_submit_and_says_so(redis_url: str) -> None:
+    settings = QueueSettings(redis_url=redis_url, max_queue_bytes=500)
+    async with Client.connect(settings=settings) as wb:
+        ticket = await wb.submit(payload("x" * 300))
+        with pytest.raises(QueueFull, match="WEIGHBRIDGE_MAX_QUEUE_BYTES") as caught:
+            await wb.submit(payload("y" * 300))
+        assert caught.value.bound == "bytes"
+        assert await wb.cancel(ticket)
+
+
+async def test_a_payload_beyond_the_whole_bound_is_refused_for_good(redis_url: str) -> None:
+    settings = QueueSettings(redis_url=redis_url, max_queue_bytes=500)
+    async with Client.connect(settings=settings) as wb:
+        with pytest.raises(PayloadTooLarge, match="the limit is 500"):
+            await wb.submit(payload("x" * 500))
+        [item] = [item async for item in wb.count_many([payload("x" * 500)])]
+    assert item.outcome == NotCountable(code="payload_too_large", message=ANY)
+
+
 async def test_a_full_queue_refuses_a_submit_with_its_depth(redis_url: str) -> None:
     settings = QueueSettings(redis_url=redis_url, max_queue=2)
     async with Client.connect(settings=settings) as wb:
@@ -210,11 +240,11 @@ async def test_an_uncountable_payload_is_refused_before_it_becomes_a_job(redis_u
 
 
 async def test_a_failed_job_raises_its_code_and_the_endpoints_words(redis_url: str) -> None:
-    answers = Answers(error=lambda _: PermanentFailure("not_found", "model: claude-test"))
+    answers = Answers(error=lambda _: PermanentFailure("invalid_request", "model: claude-test"))
     async with running_pool(redis_url, answers), Client.connect(redis_url) as wb:
         with pytest.raises(CountFailed, match="model: claude-test") as caught:
             await wb.count(payload("hello"))
-        assert caught.value.failure_code == "not_found"
+        assert caught.value.failure_code == "invalid_request"
         with pytest.raises(CountFailed):
             await wb.count(payload("hello"))
     assert len(answers.bodies) == 1, "a lasting failure is answered from the cache for a while"

@@ -47,7 +47,12 @@ class Busy:
         """Submit every payload, some at a time, in an order of one's own."""
         queue = self._queue
         submitter = Submitter(
-            queue.redis, queue.keys, queue.scripts, waiter=f"client-{number}", max_queue=1000
+            queue.redis,
+            queue.keys,
+            queue.scripts,
+            waiter=f"client-{number}",
+            max_queue=1000,
+            max_bytes=2**30,
         )
         names = Random(number).sample(NAMES, len(NAMES))
         for start in range(0, len(names), 5):

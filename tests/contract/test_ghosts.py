@@ -130,3 +130,7 @@ async def forget(queue: QueueUnderTest, name: str) -> None:
     for lane in Lane:
         await queue.redis.zrem(keys.ready(lane), digest)
     await queue.redis.delete(keys.payload(digest), keys.job(digest))
+    size = int(await queue.redis.hget(keys.bytes, digest) or 0)
+    await queue.redis.hdel(keys.bytes, digest)
+    if await queue.redis.hincrby(keys.bytes, "sum", -size) == 0:
+        await queue.redis.delete(keys.bytes)

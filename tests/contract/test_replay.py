@@ -173,7 +173,9 @@ async def test_two_letters_of_one_digest_make_one_job(queue: QueueUnderTest) -> 
 async def test_a_producer_that_submits_again_needs_no_replay(queue: QueueUnderTest) -> None:
     """The submit makes the job; the letter stays for the operator, whose replay only removes it."""
     await bury(queue, "a", code="timeout")
-    submitter = Submitter(queue.redis, queue.keys, queue.scripts, waiter="client", max_queue=10)
+    submitter = Submitter(
+        queue.redis, queue.keys, queue.scripts, waiter="client", max_queue=10, max_bytes=2**30
+    )
     [admission] = await submitter.submit([Submission(queue.job("a"))])
     assert not isinstance(admission, QueueFull)
     assert admission.cache == "miss"

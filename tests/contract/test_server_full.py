@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 from redis.exceptions import OutOfMemoryError
+from support.dead_letters import dead
 from support.queue_under_test import QueueUnderTest
 from support.results import counted, failed
 
 from weighbridge.bucket import Bucket, Refusal
 from weighbridge.connection import queue_errors
-from weighbridge.dead import DeadLetters
 from weighbridge.errors import QueueUnreachable
 from weighbridge.exchange import Submission
 from weighbridge.records import Counted, Failed, Lease, Result, decode_result, encode_result
@@ -31,7 +31,9 @@ async def test_a_submit_is_refused(queue: QueueUnderTest) -> None:
 
 
 async def test_the_refusal_of_a_client_quotes_no_payload(queue: QueueUnderTest) -> None:
-    submitter = Submitter(queue.redis, queue.keys, queue.scripts, waiter="w", max_queue=10)
+    submitter = Submitter(
+        queue.redis, queue.keys, queue.scripts, waiter="w", max_queue=10, max_bytes=2**30
+    )
     async with full(queue):
         with pytest.raises(QueueUnreachable) as refusal, queue_errors():
             await submitter.submit([Submission(queue.job("{}"))])
@@ -232,13 +234,6 @@ async def test_a_known_script_is_not_sent_again(queue: QueueUnderTest) -> None:
     commands = await queue.redis.info("commandstats")
     assert "cmdstat_evalsha" in commands
     assert "cmdstat_eval" not in commands
-
-
-def dead(queue: QueueUnderTest) -> DeadLetters:
-    """Open the dead letters as an operator does."""
-    return DeadLetters(
-        queue.redis, queue.keys, queue.scripts, max_queue=1000, deadline_us=3_600_000_000
-    )
 
 
 async def publish(queue: QueueUnderTest, lease: Lease, result: Result, *, failed_one: bool) -> None:

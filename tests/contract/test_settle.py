@@ -54,6 +54,15 @@ async def test_a_failure_stays_at_least_five_minutes(queue: QueueUnderTest) -> N
     assert await queue.redis.pttl(queue.keys.result(queue.digest("a"))) > 290_000
 
 
+async def test_a_failure_goes_long_before_a_count(queue: QueueUnderTest) -> None:
+    await queue.submit("a", "b")
+    await queue.fail(await queue.take_one())
+    await queue.settle(await queue.take_one())
+    failure, count = [await queue.redis.pttl(queue.keys.result(queue.digest(n))) for n in "ab"]
+    assert failure <= 300_000
+    assert count > 86_400_000
+
+
 async def test_a_count_overwrites_a_failure(queue: QueueUnderTest) -> None:
     await queue.submit("a")
     lease = await queue.take_one()

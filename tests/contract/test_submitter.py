@@ -34,17 +34,35 @@ async def test_a_cached_count_answers_at_once(queue: QueueUnderTest) -> None:
     assert not await queue.has_payload("a")
 
 
-async def test_a_lasting_failure_answers_at_once(queue: QueueUnderTest) -> None:
-    result = failed(queue.digest("a"), "invalid_request")
+@pytest.mark.parametrize("code", ["invalid_request", "payload_too_large", "not_countable"])
+async def test_a_lasting_failure_answers_at_once(queue: QueueUnderTest, code: str) -> None:
+    result = failed(queue.digest("a"), code)
     await cache(queue, "a", result)
     assert await submit(queue, "a") == [Admission("hit", result)]
 
 
-async def test_a_passing_failure_is_tried_anew(queue: QueueUnderTest) -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("timeout", "connection", "overloaded", "http_500", "bad_response"),  # of the endpoint
+        *("expired", "poison", "payload_missing"),  # of the queue
+        *("not_found", "http_405", "key_refused", "forbidden"),  # of the configuration
+    ],
+)
+async def test_a_passing_failure_is_tried_anew(queue: QueueUnderTest, code: str) -> None:
     await queue.submit("a")
-    await queue.fail(await queue.take_one(), code="timeout")
+    await queue.fail(await queue.take_one(), code=code)
     assert await submit(queue, "a") == [Admission("miss")]
     assert await queue.result("a") is None
+    assert await queue.work_off() == ["a"]
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b"{}", b'{"status":"counted","digest":7}'])
+async def test_a_result_that_makes_no_sense_is_counted_anew(
+    queue: QueueUnderTest, text: bytes
+) -> None:
+    await queue.redis.set(queue.keys.result(queue.digest("a")), text, px=300_000)
+    assert await submit(queue, "a") == [Admission("miss")]
     assert await queue.work_off() == ["a"]
 
 
@@ -80,7 +98,17 @@ async def test_a_full_queue_says_how_long_it_is(queue: QueueUnderTest) -> None:
     await queue.submit("a", "b")
     [refusal] = await submit(queue, "c", max_queue=2)
     assert isinstance(refusal, QueueFull)
-    assert (refusal.depth, refusal.eta_s) == (2, 0.2)
+    assert (refusal.bound, refusal.depth, refusal.eta_s) == ("jobs", 2, 0.2)
+
+
+async def test_a_queue_full_of_bytes_says_so(queue: QueueUnderTest) -> None:
+    await queue.set_rate(600)
+    await queue.submit("aaaa", "bbbb")
+    [refusal] = await submit(queue, "cc", max_bytes=9)
+    assert isinstance(refusal, QueueFull)
+    assert (refusal.bound, refusal.depth, refusal.eta_s) == ("bytes", 2, 0.2)
+    assert refusal.queue_bytes == 8
+    assert "WEIGHBRIDGE_MAX_QUEUE_BYTES" in str(refusal)
 
 
 async def test_a_full_queue_refuses_only_what_is_new(queue: QueueUnderTest) -> None:
@@ -105,7 +133,12 @@ async def test_a_producer_that_dies_before_its_submit_harms_no_live_payload(
 ) -> None:
     await queue.submit("a")
     submitter = Submitter(
-        queue.redis, queue.keys, DyingScripts(queue.keys), waiter="client", max_queue=1000
+        queue.redis,
+        queue.keys,
+        DyingScripts(queue.keys),
+        waiter="client",
+        max_queue=1000,
+        max_bytes=2**30,
     )
     with pytest.raises(ConnectionResetError):
         await submitter.submit([Submission(queue.job("a"))])
@@ -128,11 +161,20 @@ class DyingScripts(Scripts):
 
 
 async def submit(
-    queue: QueueUnderTest, *names: str, fresh: bool = False, max_queue: int = 1000
+    queue: QueueUnderTest,
+    *names: str,
+    fresh: bool = False,
+    max_queue: int = 1000,
+    max_bytes: int = 2**30,
 ) -> list[Admission | QueueFull]:
     """Submit as a client does."""
     submitter = Submitter(
-        queue.redis, queue.keys, queue.scripts, waiter="client", max_queue=max_queue
+        queue.redis,
+        queue.keys,
+        queue.scripts,
+        waiter="client",
+        max_queue=max_queue,
+        max_bytes=max_bytes,
     )
     return await submitter.submit([Submission(queue.job(name)) for name in names], fresh=fresh)
 

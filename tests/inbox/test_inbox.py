@@ -8,40 +8,14 @@ from typing import Any
 import anyio
 import pytest
 from redis.asyncio import Redis
-from support.pools import Answers, running_pool, until
+from support.foreign_producer import HELLO, INBOX, ask, gone, reply
+from support.pools import Answers, running_pool
 
 from weighbridge import Client
 from weighbridge.keys import Keys
 
 pytestmark = pytest.mark.asyncio
 KEYS = Keys()
-INBOX = "{weighbridge}:1:inbox"
-HELLO = {"model": "claude-test", "messages": [{"role": "user", "content": "hello"}]}
-
-
-async def ask(redis: Redis, fields: dict[Any, Any]) -> str:
-    """Put a request into the inbox as a foreign producer would; returns the entry's id."""
-    entry = await redis.xadd(INBOX, fields)
-    assert isinstance(entry, bytes)
-    return entry.decode()
-
-
-async def reply(redis: Redis, reply_id: str) -> dict[str, Any]:
-    """Wait for a reply as a foreign producer would: by GET."""
-    key = f"{{weighbridge}}:1:reply:{reply_id}"
-    await until(lambda: redis.exists(key))
-    answered: dict[str, Any] = json.loads(await redis.get(key) or b"")
-    return answered
-
-
-async def gone(redis: Redis) -> None:
-    """Wait until the inbox holds nothing, neither unread nor pending."""
-
-    async def empty() -> bool:
-        pending = await redis.xpending(INBOX, "workers")
-        return await redis.xlen(INBOX) == 0 and pending["pending"] == 0
-
-    await until(empty)
 
 
 async def test_two_plain_commands_count_a_payload(redis_url: str) -> None:
@@ -143,18 +117,6 @@ async def test_partitions_do_not_share_counts(redis_url: str) -> None:
         red, blue = await reply(redis, "red"), await reply(redis, "blue")
     assert red["digest"] != blue["digest"]
     assert len(answers.bodies) == 2
-
-
-async def test_the_entries_of_a_dead_intake_are_taken_over(redis_url: str) -> None:
-    async with Redis.from_url(redis_url) as redis:
-        await redis.xgroup_create(INBOX, "workers", id="0", mkstream=True)
-        entry = await ask(redis, {"payload": json.dumps(HELLO)})
-        await redis.xreadgroup("workers", "the-dead", {INBOX: ">"}, count=1)
-        # As if it had been read two minutes ago.
-        await redis.xclaim(INBOX, "workers", "the-dead", 0, [entry], idle=120_000, justid=True)
-        async with running_pool(redis_url, Answers()):
-            assert (await reply(redis, entry))["status"] == "counted"
-            await gone(redis)
 
 
 @pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis-cli is not installed")

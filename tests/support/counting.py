@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import Any
 
 from weighbridge import Counted, Item, Lane, Outcome
-from weighbridge.client import RawPayload
+from weighbridge.preparation import RawPayload
 
 
 class Counting:

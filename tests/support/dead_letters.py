@@ -17,6 +17,7 @@ def dead(queue: QueueUnderTest, *, max_queue: int = 1000, scripts: Any = None) -
         queue.keys,
         scripts or queue.scripts,
         max_queue=max_queue,
+        max_bytes=2**30,
         deadline_us=3_600_000_000,
     )
 

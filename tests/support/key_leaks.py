@@ -15,7 +15,8 @@ def leaked_keys(client: redis.Redis) -> list[str]:
     """Return the keys without a TTL that may not be without one, sorted.
 
     Allowed are the live sets, the fair order, bucket, scope, inbox and dead letters; and of a job
-    its hash, payload and replies while its digest stands in the namespace's ``deadlines``.
+    its hash, payload and replies while its digest stands in the namespace's ``deadlines``, and the
+    count of bytes while any does.
     """
     names = sorted(set(client.scan_iter(count=1000)))
     pipeline = client.pipeline(transaction=False)
@@ -31,5 +32,7 @@ def _may_stay(client: redis.Redis, name: bytes) -> bool:
         return False
     if _STANDING.fullmatch(key["name"]):
         return True
+    if key["name"] == "bytes":
+        return bool(client.exists(f"{key['prefix']}deadlines"))
     job = _OF_A_JOB.fullmatch(key["name"])
     return job is not None and client.zscore(f"{key['prefix']}deadlines", job["digest"]) is not None

@@ -43,10 +43,11 @@ async def running_pool(
     namespace: str = "weighbridge",
     scope: dict[str, str] | None = None,
     leaves_if_refused: bool = False,
+    max_queue: int = 100_000,
     **settings: Any,
 ) -> AsyncIterator[Pool]:
     """Run a worker while the block runs, and drain it."""
-    queue = QueueSettings(redis_url=url, namespace=namespace)
+    queue = QueueSettings(redis_url=url, namespace=namespace, max_queue=max_queue)
     worker = WorkerSettings(**{"rpm": 30_000, "concurrency": 16, **settings})
     log = make_logger("error", "json")
     async with (

@@ -75,11 +75,16 @@ class QueueUnderTest(StoredQueue):
         await self.redis.set(key, name, px=ORPHAN_TTL_MS, nx=True)
 
     async def submit_reply(
-        self, *submissions: Submission, waiter: str = "client", max_queue: int = 100_000
+        self,
+        *submissions: Submission,
+        waiter: str = "client",
+        max_queue: int = 100_000,
+        max_bytes: int = 2**30,
     ) -> SubmitReply:
         """Submit without writing payloads first."""
-        redis = self.redis
-        return await self.scripts.submit(redis, submissions, waiter=waiter, max_queue=max_queue)
+        return await self.scripts.submit(
+            self.redis, submissions, waiter=waiter, max_queue=max_queue, max_bytes=max_bytes
+        )
 
     async def submit(
         self,
@@ -89,6 +94,7 @@ class QueueUnderTest(StoredQueue):
         waiter: str = "client",
         deadline_s: float = 86_400,
         max_queue: int = 100_000,
+        max_bytes: int = 2**30,
         force: bool = False,
         reply: str = "",
         entry: str = "",
@@ -105,7 +111,9 @@ class QueueUnderTest(StoredQueue):
             )
             for name in names
         ]
-        answer = await self.submit_reply(*submissions, waiter=waiter, max_queue=max_queue)
+        answer = await self.submit_reply(
+            *submissions, waiter=waiter, max_queue=max_queue, max_bytes=max_bytes
+        )
         return list(answer.statuses)
 
     async def cancel(self, name: str, *, waiter: str = "client") -> Cancelled:

@@ -72,6 +72,10 @@ class StoredQueue:
         """Return how often a job was delivered and not given back."""
         return int(await self.field(name, "deliveries") or 0)
 
+    async def queue_bytes(self) -> int:
+        """Return the bytes counted of the live jobs' payloads."""
+        return int(await self.redis.hget(self.keys.bytes, "sum") or 0)
+
     async def depth(self) -> int:
         """Return the number of live jobs."""
         return int(await self.redis.zcard(self.keys.deadlines))
@@ -166,6 +170,20 @@ class StoredQueue:
                 found.append(f"{digest[:8]} of lane {lane!r} stands in {places}")
             if int(deliveries or 0) < 0:
                 found.append(f"{digest[:8]} has {deliveries!r} deliveries")
+        return found + await self._miscounted(live)
+
+    async def _miscounted(self, live: set[str]) -> list[str]:
+        """Say where the counted bytes are not those of the live jobs' payloads."""
+        stored = await self.redis.hgetall(self.keys.bytes)
+        sizes = {name.decode(): int(size) for name, size in stored.items()}
+        total = sizes.pop("sum", 0)
+        found = [f"{digest[:8]} is live or counted, not both" for digest in live ^ set(sizes)]
+        if total != sum(sizes.values()):
+            found.append(f"{total} bytes counted, {sum(sizes.values())} in all jobs")
+        for digest, size in sizes.items():
+            length = await self.redis.strlen(self.keys.payload(digest))
+            if length not in {0, size}:  # 0: deleted by hand
+                found.append(f"{digest[:8]} counts {size} bytes and has {length}")
         return found
 
     async def _standing(self) -> tuple[dict[str, list[str]], set[str]]:

@@ -23,6 +23,7 @@ TAKEN = [
     ),
     (QueueSettings, "WEIGHBRIDGE_PRODUCER", "billing", "producer", "billing"),
     (QueueSettings, "WEIGHBRIDGE_MAX_QUEUE", "10", "max_queue", 10),
+    (QueueSettings, "WEIGHBRIDGE_MAX_QUEUE_BYTES", "33554432", "max_queue_bytes", 2**25),
     (QueueSettings, "WEIGHBRIDGE_JOB_DEADLINE", "60", "deadline_s", 60.0),
     (WorkerSettings, "WEIGHBRIDGE_RPM", "5000", "rpm", 5000),
     (WorkerSettings, "WEIGHBRIDGE_RPM", "auto", "rpm", "auto"),

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from weighbridge.submitter import LASTING_FAILURES
 from weighbridge_worker.calls import KeyRefused, PassingFailure, PermanentFailure, Throttled
 from weighbridge_worker.counter import AnthropicCounter, anthropic_counter
 from weighbridge_worker.sandbox import Fault, Sandbox, SandboxSettings, sandbox
@@ -128,6 +129,15 @@ async def test_a_payload_at_fault_fails_for_good_in_the_endpoints_words(
             await made.count(body, ())
     assert caught.value.failure_code == code
     assert caught.value.__cause__ is None
+
+
+async def test_a_base_url_with_a_wrong_path_is_told_by_a_code_that_is_not_cached() -> None:
+    async with sandbox() as running:
+        worker = WorkerSettings(base_url=f"{running.base_url}/wrong", api_key="test")
+        async with anthropic_counter(worker) as made:
+            with pytest.raises(PermanentFailure) as caught:
+                await made.count(BODY, ())
+    assert caught.value.failure_code not in LASTING_FAILURES
 
 
 async def test_an_endpoint_that_is_not_there_is_a_passing_failure() -> None:

@@ -40,13 +40,21 @@ COUNTING_BETA = "token-counting-2024-11-01"
 KEEP_ALIVE_S = 60.0
 """The transport's own 5 s would make a slow pool shake hands for every call."""
 
+PIECE_BYTES = 256 * 1024
+"""What of a body is handed to the transport at once; it holds up the loop to copy megabytes."""
+
 WARM_S = 5.0
 """How long opening a connection may hold the start up."""
 
 DEFAULT_PAUSE_S = 1.0
 MAX_PAUSE_S = 60.0
 
-LASTING_CODES = {400: "invalid_request", 404: "not_found", 413: "payload_too_large"}
+PERMANENT_CODES = {
+    400: "invalid_request",
+    404: "not_found",
+    413: "payload_too_large",
+    422: "invalid_request",
+}
 HOLD_CODES = frozenset(
     {"enforced_spend_limit_reached", "contract_spend_limit_reached", "organization_on_hold"}
 )
@@ -122,12 +130,15 @@ class AnthropicCounter:
                 return _requests_per_minute(await answer.read())
 
     async def _post(self, body: bytes, betas: tuple[str, ...]) -> httpx2.Response:
+        headers, content = _headers(betas), body if len(body) <= PIECE_BYTES else _in_pieces(body)
+        if content is not body:  # or it would be sent chunked
+            headers["content-length"] = str(len(body))
         with anyio.fail_after(self._deadline_s):
             return await self._client.post(
                 PATH,
-                content=body,
+                content=content,
                 cast_to=httpx2.Response,
-                options={"headers": _headers(betas)},
+                options={"headers": headers},
             )
 
 
@@ -148,6 +159,11 @@ async def anthropic_counter(settings: WorkerSettings) -> AsyncIterator[Anthropic
         http_client=DefaultAioHttpClient(limits=limits, timeout=settings.call_deadline_s),
     ) as client:
         yield AnthropicCounter(client, deadline_s=settings.call_deadline_s)
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), PIECE_BYTES):
+        yield body[start : start + PIECE_BYTES]
 
 
 def _headers(betas: tuple[str, ...]) -> dict[str, str]:
@@ -238,7 +254,8 @@ def _status_error(error: APIStatusError) -> CallError:
         )
     if status in {408, 409} or status >= 500:
         return PassingFailure("overloaded" if status == 529 else f"http_{status}", message)
-    return PermanentFailure(LASTING_CODES.get(status, "invalid_request"), message)
+    # Any other 4xx tells more of a gateway's set-up than of the payload.
+    return PermanentFailure(PERMANENT_CODES.get(status, f"http_{status}"), message)
 
 
 def _message(error: APIStatusError) -> str:

@@ -7,16 +7,19 @@
 -- The payload must have been SET before (with a TTL of its own).
 --
 -- KEYS  deadlines, bucket, inbox
--- ARGV  1 prefix  2 waiter (who waits, for cancel)  3 max_queue  4 consumer group of the inbox
+-- ARGV  1 prefix  2 waiter (who waits, for cancel)  3 max_queue  4 max_bytes (of all live payloads)
+--       5 consumer group of the inbox
 --       then 9 a job: digest, lane, producer, model, betas, deadline_us, force ('1' passes a
 --       tombstone), reply ('' or a member of replies:<digest>), entry (inbox entry to acknowledge)
--- Returns {depth, interval_us, status…}; status: new, joined, settled, full, payload_missing
+-- Returns {depth, bytes, interval_us, status…}; status: new, joined, settled, full (of jobs),
+--       full_bytes, payload_missing
 --@include numbers
 --@include jobs
 --@include doorbell
 
 local deadlines, bucket, inbox = KEYS[1], KEYS[2], KEYS[3]
-local waiter, max_queue, group = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local waiter, max_queue, max_bytes = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local group = ARGV[5]
 local now = server_time()
 
 -- Start-time fair queueing: a producer's next job stands one step after its last one, and never
@@ -69,6 +72,21 @@ local function attach(job)
   end
 end
 
+local function queue_bytes()
+  local sum = redis.call('HGET', ARGV[1] .. 'bytes', 'sum')
+  -- What jobs left here that were removed by hand must not fill an empty queue.
+  if sum and redis.call('ZCARD', deadlines) == 0 then
+    redis.call('UNLINK', ARGV[1] .. 'bytes')
+    return 0
+  end
+  return tonumber(sum) or 0
+end
+
+local function refuse(job, status)
+  drop_payload(job.digest)
+  return status
+end
+
 local function submit(job)
   local old = redis.call('HMGET', job_key(job.digest), 'lane', 'score', 'settled')
   if old[1] then
@@ -76,22 +94,20 @@ local function submit(job)
     attach(job)
     return 'joined'
   end
-  if old[3] and not job.force then
-    drop_payload(job.digest)
-    return 'settled'
-  end
-  if redis.call('ZCARD', deadlines) >= max_queue then
-    drop_payload(job.digest)
-    return 'full'
-  end
-  if redis.call('EXISTS', payload_key(job.digest)) == 0 then return 'payload_missing' end
+  if old[3] and not job.force then return refuse(job, 'settled') end
+  if redis.call('ZCARD', deadlines) >= max_queue then return refuse(job, 'full') end
+  -- Only the length: the payload itself never passes through Lua.
+  local size = redis.call('STRLEN', payload_key(job.digest))
+  if size == 0 then return 'payload_missing' end
+  if queue_bytes() + size > max_bytes then return refuse(job, 'full_bytes') end
   create(job)
+  add_bytes(job.digest, size)
   attach(job)
   return 'new'
 end
 
 local statuses, fresh = {}, 0
-for i = 5, #ARGV, 9 do
+for i = 6, #ARGV, 9 do
   local status = submit({
     digest = ARGV[i], lane = ARGV[i + 1], producer = ARGV[i + 2], model = ARGV[i + 3],
     betas = ARGV[i + 4], deadline = tonumber(ARGV[i + 5]), force = ARGV[i + 6] == '1',
@@ -102,4 +118,4 @@ for i = 5, #ARGV, 9 do
 end
 if fresh > 0 then ring(fresh) end
 local interval = tonumber(redis.call('HGET', bucket, 'interval')) or 0
-return {redis.call('ZCARD', deadlines), interval, unpack(statuses)}
+return {redis.call('ZCARD', deadlines), queue_bytes(), interval, unpack(statuses)}

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from weighbridge.client import RawPayload
 from weighbridge.count_stream import Item
+from weighbridge.preparation import RawPayload
 from weighbridge.records import Counted, Lane, Outcome
 
 

@@ -93,6 +93,7 @@ async def _opened(settings: QueueSettings) -> AsyncIterator[DeadLetters]:
                 keys,
                 Scripts(keys),
                 max_queue=settings.max_queue,
+                max_bytes=settings.max_queue_bytes,
                 deadline_us=int(settings.deadline_s * 1_000_000),
             )
 

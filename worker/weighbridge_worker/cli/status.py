@@ -58,6 +58,7 @@ def _rows(namespace: str, state: PoolState) -> list[tuple[str, str]]:
         ("queued", f"{state.interactive:,} interactive, {state.batch:,} batch{eta}"),
         ("in flight", f"{state.leased:,}"),
         ("later", f"{state.later:,} waiting for a retry"),
+        ("payloads", f"{state.queue_bytes:,} bytes"),
         ("inbox", f"{state.inbox:,}"),
         ("dead", _dead(state)),
         ("rate", f"{limit.used_rpm:,.0f}{of_limit} a minute"),

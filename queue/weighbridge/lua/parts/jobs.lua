@@ -17,10 +17,27 @@ local function drop_payload(digest)
   end
 end
 
+-- The bytes of every live job's payload, and their sum: one hash, so that whatever is lost by hand,
+-- a sum never outlives its parts. It goes with the last job. A repeated call changes nothing.
+local function add_bytes(digest, size)
+  local key = ARGV[1] .. 'bytes'
+  if redis.call('HSETNX', key, digest, size) == 1 then redis.call('HINCRBY', key, 'sum', size) end
+end
+
+local function drop_bytes(digest)
+  local key = ARGV[1] .. 'bytes'
+  local size = redis.call('HGET', key, digest)
+  if not size then return end
+  redis.call('HDEL', key, digest)
+  redis.call('HINCRBY', key, 'sum', -size)
+  if redis.call('HLEN', key) == 1 then redis.call('DEL', key) end
+end
+
 -- Remove what is left of a ghost: a digest in a set whose hash is gone.
 local function forget(digest)
   redis.call('ZREM', ARGV[1] .. 'deadlines', digest)
   redis.call('UNLINK', replies_key(digest))
+  drop_bytes(digest)
   drop_payload(digest)
 end
 
