@@ -17,7 +17,7 @@ from weighbridge.exchange import Submission
 from weighbridge.jobs import MAX_DEAD_LETTERS
 from weighbridge.keys import Keys
 from weighbridge.letters import DeadLetter, Selection, matches, read_letter
-from weighbridge.records import Counted, Failed, Job, Payload, Result, decode_result
+from weighbridge.records import Counted, Failed, Job, Payload, Result, read_result
 from weighbridge.scripts import Scripts
 from weighbridge.submitter import Submitter
 
@@ -137,7 +137,7 @@ class DeadLetters:
             text, live, size, left_ms = await pipe.execute()
         return LetterState(
             letter=letter,
-            result=None if text is None else decode_result(text),
+            result=read_result(text),
             live=bool(live),
             payload_bytes=size,
             payload_s=None if live else max(0, left_ms) / 1000,
@@ -158,7 +158,7 @@ class DeadLetters:
             [body] = await read_values(self._redis, [self._keys.payload(letter.digest)])
             [text] = await read_values(self._redis, [self._keys.result(letter.digest)])
             outcome: Replayed = "counted"
-            if text is None or not isinstance(decode_result(text), Counted):
+            if not isinstance(read_result(text), Counted):
                 if body is None:
                     return "payload_gone"
                 outcome = await self._submit(self._job(letter, body))
@@ -207,7 +207,7 @@ class DeadLetters:
         pipe.get(key)
         pipe.pttl(key)
         text, left_ms = await pipe.execute()
-        if text is None or not isinstance(decode_result(text), Failed):
+        if text is None or not isinstance(read_result(text), Failed):
             return None, 0
         await self._scripts.retract(self._redis, key, text)
         return text, left_ms

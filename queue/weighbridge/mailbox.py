@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from weighbridge.connection import RedisClient, read_values
 from weighbridge.keys import Keys
-from weighbridge.records import Result, decode_result
+from weighbridge.records import Result, read_result
 
 POLL_S = 2.0
 """Between two looks at what is expected; jittered, so that many clients do not look together."""
@@ -109,12 +109,13 @@ class Mailbox:
         """Deliver what has a result by now."""
         wanted = [digest for digest in digests if digest in self._expected]
         if wanted:
-            for digest, text in zip(wanted, await self._read(wanted), strict=True):
-                if text is not None:
-                    self._deliver(digest, decode_result(text))
+            for digest, result in zip(wanted, await self._read(wanted), strict=True):
+                if result is not None:
+                    self._deliver(digest, result)
 
-    async def _read(self, digests: Sequence[str]) -> list[bytes | None]:
-        return await read_values(self._redis, [self._keys.result(digest) for digest in digests])
+    async def _read(self, digests: Sequence[str]) -> list[Result | None]:
+        keys = [self._keys.result(digest) for digest in digests]
+        return [read_result(text) for text in await read_values(self._redis, keys)]
 
     async def look_for_vanished(self, digests: Sequence[str]) -> None:
         """Look for results, and for jobs that are neither live nor have one.
@@ -126,11 +127,9 @@ class Mailbox:
         for digest in digests:
             pipe.hexists(self._keys.job(digest), "lane")
         live = await pipe.execute()
-        for digest, text, lives in zip(digests, await self._read(digests), live, strict=True):
-            if text is not None:
-                self._deliver(digest, decode_result(text))
-            elif not lives:
-                self._deliver(digest, None)
+        for digest, result, lives in zip(digests, await self._read(digests), live, strict=True):
+            if result is not None or not lives:
+                self._deliver(digest, result)
 
     def _deliver(self, digest: str, result: Result | None) -> None:
         for expectation in list(self._expected.get(digest, [])):

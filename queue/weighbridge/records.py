@@ -165,10 +165,9 @@ def with_cache(result: Result, cache: CacheUse) -> Result:
     return msgspec.structs.replace(result, cache=cache)
 
 
-def decode_result(text: bytes) -> Result:
-    """Read a result.
-
-    Raises:
-        msgspec.ValidationError: the text is none of ours.
-    """
-    return _results.decode(text)
+def read_result(text: bytes | None) -> Result | None:
+    """Read a result; None where there is none, or a text that is none of ours."""
+    try:
+        return None if text is None else _results.decode(text)
+    except msgspec.DecodeError:
+        return None

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import msgspec
-
 from weighbridge.connection import RedisClient, read_values
 from weighbridge.errors import QueueFull, WeighbridgeError
 from weighbridge.exchange import Submission, SubmitReply
 from weighbridge.keys import Keys
-from weighbridge.records import CacheUse, Failed, Job, Result, decode_result
+from weighbridge.records import CacheUse, Failed, Job, Result, read_result
 from weighbridge.scripts import Scripts
 
 ORPHAN_TTL_MS = 600_000
@@ -162,10 +160,7 @@ class Submitter:
 
 def _lasting(text: bytes) -> Result | None:
     """Read a result that may answer; None for a passing failure, or a text that is none of ours."""
-    try:
-        result = decode_result(text)
-    except msgspec.DecodeError:
-        return None
+    result = read_result(text)
     passes = isinstance(result, Failed) and result.code not in LASTING_FAILURES
     return None if passes else result
 

@@ -18,7 +18,7 @@ from weighbridge.errors import UnknownDeadLetter
 from weighbridge.exchange import Submission
 from weighbridge.jobs import Verdict
 from weighbridge.letters import DeadLetter, Selection
-from weighbridge.records import Failed, Job, Lane, Payload, decode_result
+from weighbridge.records import Failed, Job, Lane, Payload, read_result
 
 HOUR_S = 3600.0
 pytestmark = pytest.mark.asyncio
@@ -172,7 +172,7 @@ async def test_a_dropped_letter_takes_its_payload_along(queue: QueueUnderTest) -
 async def test_a_dropped_letter_leaves_the_result_to_its_waiters(queue: QueueUnderTest) -> None:
     await bury(queue, "a")
     await dead(queue).drop(await dead(queue).find())
-    assert isinstance(decode_result(await queue.result("a") or b""), Failed)
+    assert isinstance(read_result(await queue.result("a")), Failed)
 
 
 async def test_a_dropped_letter_leaves_a_live_job_its_payload(queue: QueueUnderTest) -> None:

@@ -10,7 +10,7 @@ from support.queue_under_test import QueueUnderTest
 from support.results import counted, failed
 
 from weighbridge.jobs import Verdict
-from weighbridge.records import Counted, Failed, Lane, decode_result
+from weighbridge.records import Counted, Failed, Lane, read_result
 
 pytestmark = pytest.mark.asyncio
 
@@ -44,7 +44,7 @@ async def test_a_settled_job_leaves_a_tombstone_that_says_how_it_ended(
 async def test_the_result_is_there_with_a_ttl(queue: QueueUnderTest) -> None:
     await queue.submit("a")
     await queue.settle(await queue.take_one(), tokens=42)
-    assert decode_result(await queue.result("a") or b"") == counted(queue.digest("a"), 42)
+    assert read_result(await queue.result("a")) == counted(queue.digest("a"), 42)
     assert await queue.redis.pttl(queue.keys.result(queue.digest("a"))) > DAY_MS
 
 
@@ -68,7 +68,7 @@ async def test_a_count_overwrites_a_failure(queue: QueueUnderTest) -> None:
     lease = await queue.take_one()
     await queue.fail(lease)
     await queue.settle(lease)
-    assert isinstance(decode_result(await queue.result("a") or b""), Counted)
+    assert isinstance(read_result(await queue.result("a")), Counted)
 
 
 async def test_a_failure_never_overwrites_a_count(queue: QueueUnderTest) -> None:
@@ -76,7 +76,7 @@ async def test_a_failure_never_overwrites_a_count(queue: QueueUnderTest) -> None
     lease = await queue.take_one()
     await queue.settle(lease)
     await queue.fail(lease)
-    assert isinstance(decode_result(await queue.result("a") or b""), Counted)
+    assert isinstance(read_result(await queue.result("a")), Counted)
 
 
 async def test_a_zombies_failure_does_not_end_a_job_that_another_counts(
@@ -88,7 +88,7 @@ async def test_a_zombies_failure_does_not_end_a_job_that_another_counts(
     alive = await queue.take_one(worker="alive")
     assert await queue.fail(zombie) == 1
     assert await queue.settle(alive) == 0
-    assert isinstance(decode_result(await queue.result("a") or b""), Counted)
+    assert isinstance(read_result(await queue.result("a")), Counted)
 
 
 async def test_a_zombies_failure_is_no_result_while_the_job_is_live(
@@ -133,7 +133,7 @@ async def test_a_zombies_count_is_a_result(queue: QueueUnderTest) -> None:
     await queue.end_leases()
     await queue.take(worker="alive")
     assert await queue.settle(zombie) == 1
-    assert isinstance(decode_result(await queue.result("a") or b""), Counted)
+    assert isinstance(read_result(await queue.result("a")), Counted)
 
 
 async def test_many_jobs_are_settled_in_one_call(queue: QueueUnderTest) -> None:
