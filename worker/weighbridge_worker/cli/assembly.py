@@ -143,14 +143,16 @@ async def _workers(setup: Setup) -> AsyncIterator[None]:
     from weighbridge_worker.cli.auto_rate import resolve_rate, say_found
     from weighbridge_worker.counter import anthropic_counter
     from weighbridge_worker.pool import open_pool
+    from weighbridge_worker.startup import check_server
 
+    log = make_logger("warning", "console")
+    await check_server(setup.queue, log)
     async with AsyncExitStack() as stack:
         worker = setup.worker
         if setup.estimates:
             worker = await stack.enter_async_context(_sandboxed(worker))
         counter = await stack.enter_async_context(anthropic_counter(worker))
         worker = await resolve_rate(setup.queue, worker, counter, say_found)
-        log = make_logger("warning", "console")
         pool = await stack.enter_async_context(
             open_pool(setup.queue, worker, counter, setup.scope, log, leaves_if_refused=True)
         )

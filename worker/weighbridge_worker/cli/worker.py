@@ -15,6 +15,7 @@ from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.logs import make_logger
 from weighbridge_worker.pool import Pool, open_pool
 from weighbridge_worker.settings import ANTHROPIC_VERSION, SAFE_RPM, WorkerSettings
+from weighbridge_worker.startup import check_server
 
 WARM_CONNECTIONS = 4
 
@@ -31,9 +32,10 @@ def run_worker(*, redis_url: str | None, rpm: str | None, concurrency: int | Non
 
 
 async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
+    log = make_logger(worker.log_level, worker.log_format)
+    await check_server(queue, log)
     from weighbridge_worker.counter import anthropic_counter
 
-    log = make_logger(worker.log_level, worker.log_format)
     scope = make_scope(
         base_url=worker.base_url,
         anthropic_version=ANTHROPIC_VERSION,
