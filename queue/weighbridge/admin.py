@@ -35,7 +35,7 @@ class PoolState:
     """What ``weighbridge status`` shows; numbers are of jobs.
 
     Args:
-        cached: results in the cache; None if there were too many to walk through.
+        cached: results in the cache; None if there were too many to walk through, or nobody did.
     """
 
     interactive: int
@@ -63,8 +63,11 @@ class Admin:
         self._keys = keys
         self._bucket = bucket
 
-    async def inspect(self) -> PoolState:
+    async def inspect(self, *, count_cached: bool = True) -> PoolState:
         """Read the pool's state; the cost does not grow with the queue.
+
+        Args:
+            count_cached: walk through the cache too, which takes the right to SCAN.
 
         Raises:
             QueueUnreachable: the server does not answer.
@@ -91,7 +94,7 @@ class Admin:
                 dead=dead,
                 inbox=inbox,
                 limit=await self._bucket.inspect(),
-                cached=await self._cached(),
+                cached=await self._cached() if count_cached else None,
                 scope={name.decode(): value.decode() for name, value in scope.items()},
                 workers=await self._workers(visits, now),
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 from support.commands import environment, rows, run, started
 from support.processes import eventually
 
-COMMANDS = ("count", "worker", "limit", "sandbox", "status", "probe")
+COMMANDS = ("count", "worker", "limit", "sandbox", "status", "health", "probe")
 
 
 def test_help_lists_the_commands(tmp_path: Path) -> None:

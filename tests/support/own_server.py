@@ -27,9 +27,3 @@ def own_server(
 
 def _words(arguments: Sequence[str]) -> list[str]:
     return [word for argument in arguments for word in argument.split(" ")]
-
-
-def as_user(url: str, user: str, password: str = "pw") -> str:
-    """Name a user in a server's URL."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{user}:{password}@{rest}"

@@ -171,7 +171,7 @@ def test_what_nobody_else_can_read_needs_no_leave(url: str) -> None:
     ["redis://:canary@redis:6379/0", "redis://10.0.0.7", "redis://[fd00::1]", "redis:///0?host=h"],
 )
 def test_another_machine_without_tls_needs_leave(url: str) -> None:
-    with pytest.raises(SettingsError, match="rediss://.*WEIGHBRIDGE_ALLOW_PLAINTEXT=1") as caught:
+    with pytest.raises(SettingsError, match=r"rediss://.*WEIGHBRIDGE_ALLOW_PLAINTEXT=1") as caught:
         QueueSettings(redis_url=url)
     assert "canary" not in str(caught.value)
     assert QueueSettings(redis_url=url, allow_plaintext=True).redis_url == url

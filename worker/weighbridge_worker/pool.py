@@ -4,11 +4,12 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
+from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.bucket import Bucket, interval_us
@@ -23,6 +24,7 @@ from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Executor, HeldLease, Release
 from weighbridge_worker.feedback import Feedback
 from weighbridge_worker.followup import FollowUp
+from weighbridge_worker.health import HealthFacts, HealthReport, judge
 from weighbridge_worker.intake import Intake
 from weighbridge_worker.settings import WorkerSettings
 from weighbridge_worker.settler import Settler
@@ -30,6 +32,9 @@ from weighbridge_worker.taker import Taker, TakerSettings
 
 GIVE_BACK_S = 2.0
 """How long a stopped worker may take to give its leases back."""
+
+ASK_S = 0.5
+"""How long a look at the fleet may hold up the answer to a health probe."""
 
 
 class Pool:
@@ -116,6 +121,29 @@ class Pool:
         self._draining.set()
         self._taker.wake()
         self._intake.wake()
+
+    async def health(self) -> HealthReport:
+        """Judge this worker by what it was seen to do."""
+        taker, settler = self._taker, self._settler
+        facts = HealthFacts(
+            turned_at=taker.turned_at,
+            taken_at=taker.taken_at,
+            settled_at=settler.settled_at,
+            unsettled_since=settler.unsettled_since,
+            in_flight=taker.in_flight,
+            draining=self._draining.is_set(),
+            key_refused=taker.standing.barred,
+            sit_out_s=taker.standing.sit_out_s,
+            hold=taker.hold,
+            paused=await self._paused(),
+        )
+        return judge(facts, anyio.current_time())
+
+    async def _paused(self) -> bool:
+        """Ask whether an operator holds the fleet; a server that is away tells nothing."""
+        with anyio.move_on_after(ASK_S), suppress(RedisError):
+            return (await self._bucket.inspect()).paused
+        return False
 
     def stop(self) -> None:
         """Give every lease back at once, then let ``run`` return."""

@@ -173,15 +173,16 @@ async def _sandboxed(worker: WorkerSettings) -> AsyncIterator[WorkerSettings]:
         yield replace(worker, base_url=running.base_url, api_key=SANDBOX_SCOPE)
 
 
-async def inspect_pool(queue: QueueSettings) -> PoolState:
-    """Look at a namespace.
+async def inspect_pool(queue: QueueSettings, *, count_cached: bool = False) -> PoolState:
+    """Look at a namespace; only an operator may count what is cached.
 
     Raises:
         QueueUnreachable: the server does not answer.
     """
     redis, keys = connect(queue.redis_url), Keys(queue.namespace)
     try:
-        return await Admin(redis, keys, Bucket(redis, keys, Scripts(keys), rpm=SAFE_RPM)).inspect()
+        admin = Admin(redis, keys, Bucket(redis, keys, Scripts(keys), rpm=SAFE_RPM))
+        return await admin.inspect(count_cached=count_cached)
     finally:
         await redis.aclose()
 

@@ -35,6 +35,7 @@ async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
     log = make_logger(worker.log_level, worker.log_format)
     await check_server(queue, log)
     from weighbridge_worker.counter import anthropic_counter
+    from weighbridge_worker.health_server import health_server
 
     scope = make_scope(
         base_url=worker.base_url,
@@ -45,6 +46,7 @@ async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
         worker = await resolve_rate(queue, worker, counter, partial(log_found, log))
         async with (
             open_pool(queue, worker, counter, scope, log) as pool,
+            health_server(pool.health, worker.health_host, worker.health_port),
             anyio.create_task_group() as tasks,
         ):
             await tasks.start(_heed_signals, pool)
