@@ -66,6 +66,7 @@ class Pool:
         self._log = log.bind(worker=name)
         self._draining = anyio.Event()
         self._stopping = anyio.CancelScope()
+        self._settling: TaskGroup = anyio.create_task_group()
         self._refused: KeyRefused | None = None
         self._jobs = Jobs(redis, unrepeated, keys, scripts, worker.retention)
         self._bucket = Bucket(redis, keys, scripts, rpm=worker.rate)
@@ -118,6 +119,13 @@ class Pool:
         """Take no more, finish what is in flight, then let ``run`` return."""
         if not self._draining.is_set():
             self._log.info("draining", in_flight=self._taker.in_flight)
+            now = anyio.current_time()
+            # Calls in flight get the drain; what follows, on a server that may hang, the rest of
+            # the grace, but for taking leave.
+            self._stopping.deadline = now + self._worker.drain_s
+            self._settling.cancel_scope.deadline = now + max(
+                self._worker.drain_s, self._worker.grace_s - 2 * GIVE_BACK_S
+            )
         self._draining.set()
         self._taker.wake()
         self._intake.wake()
@@ -163,18 +171,20 @@ class Pool:
             limit = await self._bucket.offer(slow_start=self._worker.slow_start)
         rpm = 60_000_000 // limit.interval_us
         self._log.info("started", rpm=rpm, concurrency=self._worker.concurrency)
-        async with anyio.create_task_group() as settling:
-            await settling.start(self._settler.run)
+        async with self._settling:
+            await self._settling.start(self._settler.run)
             with self._stopping:
                 async with anyio.create_task_group() as self._tasks:
                     task_status.started()
                     self._tasks.start_soon(self._intake.run)
                     await self._taker.run()
                     # Leaving the group waits for the calls in flight, for as long as a drain may.
-                    self._stopping.deadline = anyio.current_time() + self._worker.drain_s
             await self._taker.give_missed_back()
             self._settler.close()
-        await self._jobs.leave(self._name)
+        if self._settling.cancel_scope.cancelled_caught:
+            self._log.error("drain_cut", in_flight=self._taker.in_flight)
+        with anyio.move_on_after(GIVE_BACK_S):
+            await self._jobs.leave(self._name)
         self._log.info("stopped")
         if self._refused is not None:
             raise self._refused
