@@ -24,11 +24,11 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def redis_url(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Yield the URL of an empty server; fail the test if it leaves keys that stay for ever."""
-    if UNDER_ACL:
-        log_in_by_role(monkeypatch)
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
-        client.acl_log_reset()
+        if UNDER_ACL:
+            log_in_by_role(monkeypatch)
+            client.acl_log_reset()
         yield redis_server
         leaked = leaked_keys(client)
         refused = refusals(client) if UNDER_ACL else []

@@ -114,7 +114,7 @@ def queue_error(error: RedisError) -> WeighbridgeError:
         return QueueUnreachable("the Redis server refuses our user or password")
     if isinstance(error, ResponseError):
         # redis-py puts the arguments of a pipeline's command before it: they may be a payload.
-        said = str(error).rpartition("of pipeline caused error: ")[2]
+        said = str(error).rpartition("of pipeline caused error: ")[2].strip("(\"',)")
         return QueueUnreachable(f"the Redis server refuses a command: {said}")
     return QueueUnreachable(
         f"the Redis server does not answer ({type(error).__name__}); is it running, and is"

@@ -7,15 +7,20 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 import redis
 from redis.exceptions import NoPermissionError
 from support.acl import REDIS_FILES, UNDER_ACL, USERS, as_user, users_file
 from support.commands import environment, run
 from support.own_server import own_server
+from support.redis_server import server_binaries
 
+from weighbridge import QueueSettings
 from weighbridge.keys import Keys
+from weighbridge_worker.logs import make_logger
 from weighbridge_worker.rehearsal import rehearsal
+from weighbridge_worker.startup import check_server
 
 KEYS = Keys()
 TESTS = Path(__file__).parents[1]
@@ -48,6 +53,19 @@ def test_a_worker_has_the_commands_that_the_start_up_check_tries_and_no_others()
     }
     given = {word[1:] for word in line.split() if word.startswith("+")}
     assert given == tried | {"info", "select"}
+
+
+@pytest.mark.parametrize("binary", server_binaries(), ids=lambda path: path.name)
+def test_the_configuration_is_taken_and_suits_a_worker(binary: Path, tmp_path: Path) -> None:
+    lines = (REDIS_FILES / "redis.conf").read_text().splitlines()
+    options = dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
+    options["aclfile"] = str(users_file(tmp_path))
+    words = [f"--{name} {value}" for name, value in options.items() if value != '""']
+    with own_server(tmp_path, *words, binary=binary) as server:
+        settings = QueueSettings(redis_url=as_user(server.url, "worker"))
+        anyio.run(check_server, settings, make_logger("error", "json"))
+        with redis.Redis.from_url(server.url) as client:
+            assert client.config_get("appendonly") == {"appendonly": "yes"}
 
 
 @pytest.mark.parametrize("user", USERS)

@@ -59,11 +59,16 @@ async def assert_given_back(url: str) -> None:
     """Assert that no lease is left to end by itself, and that no job counts a delivery."""
     async with Redis.from_url(url) as redis:
         assert await redis.zcard(KEYS.leased) == 0
-        digests = [digest.decode() for digest in await redis.zrange(KEYS.deadlines, 0, -1)]
+        digests = [str(digest, "ascii") for digest in await _live(redis)]
         assert digests
         deliveries = {await redis.hget(KEYS.job(digest), "deliveries") for digest in digests}
         assert deliveries == {b"0"}
         assert await redis.zcard(KEYS.workers) == 0
+
+
+async def _live(redis: Redis) -> list[bytes]:
+    live: Any = await redis.zrange(KEYS.deadlines, 0, -1)
+    return list(live)
 
 
 async def finish(url: str, home: Path, stand_in: Sandbox) -> None:

@@ -219,7 +219,7 @@ class Pool:
             self._refused = KeyRefused(code, message)
             self.drain()
         else:
-            self._taker.key_refused(code, message)
+            self._taker.key_refused(code)
 
 
 @asynccontextmanager

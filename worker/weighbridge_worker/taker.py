@@ -119,10 +119,14 @@ class Taker:
         self._place_freed.set()
         self._idle.cancel()
 
-    def key_refused(self, code: str, message: str) -> None:
-        """Take no more than a probe until the endpoint accepts our key."""
+    def key_refused(self, code: str) -> None:
+        """Take no more than a probe until the endpoint accepts our key.
+
+        The endpoint's own words are not logged: they may repeat the payload. ``weighbridge probe``
+        shows them.
+        """
         if self.standing.bar():
-            self._log.error("key_refused", code=code, message=message)
+            self._log.error("key_refused", code=code)
             self._idle.cancel()
 
     def key_accepted(self) -> None:
