@@ -1,9 +1,15 @@
-"""One server for the whole session, emptied before each test and checked for leaks after it."""
+"""One server for the whole session, emptied before each test and checked for leaks after it.
+
+With ``WEIGHBRIDGE_TEST_ACL=1`` it has the users of ``deploy/redis/users.acl``: what the tests start
+logs in as the user that it would be, and nothing may have been refused at a test's end. The tests
+themselves look as the default user, who may do all.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 import redis
+from support.acl import UNDER_ACL, log_in_by_role, refusals
 from support.key_leaks import leaked_keys
 from support.redis_server import server_for_tests
 
@@ -16,11 +22,17 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def redis_url(redis_server: str) -> Iterator[str]:
+def redis_url(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Yield the URL of an empty server; fail the test if it leaves keys that stay for ever."""
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
+        if UNDER_ACL:
+            log_in_by_role(monkeypatch)
+            client.acl_log_reset()
         yield redis_server
         leaked = leaked_keys(client)
+        refused = refusals(client) if UNDER_ACL else []
+    if refused:
+        pytest.fail(f"refused by the ACL: {refused}")
     if leaked:
         pytest.fail(f"keys without a TTL that nothing will ever remove: {leaked}")

@@ -42,7 +42,7 @@ class PoolState:
     Args:
         queue_bytes: of the live jobs' payloads.
         dead_codes: why the newest dead letters failed, the most frequent first, 1,000 at most.
-        cached: results in the cache; None if there were too many to walk through.
+        cached: results in the cache; None if there were too many to walk through, or nobody did.
     """
 
     interactive: int
@@ -72,8 +72,11 @@ class Admin:
         self._keys = keys
         self._bucket = bucket
 
-    async def inspect(self) -> PoolState:
+    async def inspect(self, *, count_cached: bool = True) -> PoolState:
         """Read the pool's state; the cost does not grow with the queue.
+
+        Args:
+            count_cached: walk through the cache too, which takes the right to SCAN.
 
         Raises:
             QueueUnreachable: the server does not answer.
@@ -106,7 +109,7 @@ class Admin:
                 ),
                 inbox=inbox,
                 limit=await self._bucket.inspect(),
-                cached=await self._cached(),
+                cached=await self._cached() if count_cached else None,
                 scope={name.decode(): value.decode() for name, value in scope.items()},
                 workers=await self._workers(visits, now),
             )

@@ -19,6 +19,7 @@ from weighbridge.draw import Draw
 from weighbridge.exchange import LimitAction, LimitReply
 from weighbridge.keys import Keys
 from weighbridge.scripts import Scripts
+from weighbridge.settings import QueueSettings
 
 MAX_PENALTY_S = 60.0
 
@@ -108,7 +109,12 @@ class Bucket:
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, url: str, *, rpm: int, namespace: str = "weighbridge"
+        cls,
+        url: str,
+        *,
+        rpm: int,
+        namespace: str = "weighbridge",
+        allow_plaintext: bool = False,
     ) -> "AsyncIterator[Bucket]":
         """Open a namespace's bucket for calls of one's own.
 
@@ -116,7 +122,9 @@ class Bucket:
 
         Raises:
             QueueUnreachable: the server does not answer, or refuses us.
+            SettingsError: the URL leads to another machine without TLS, and may not.
         """
+        QueueSettings(redis_url=url, namespace=namespace, allow_plaintext=allow_plaintext)
         redis, unrepeated, keys = connect(url), connect_unrepeated(url), Keys(namespace)
         scripts = Scripts(keys)
         caller = f"permits:{socket.gethostname()}:{secrets.token_hex(4)}"

@@ -77,7 +77,8 @@ class Client:
             url: ``redis://``, ``rediss://`` or ``unix://``; goes before the settings' own.
 
         Raises:
-            SettingsError: the URL is none that Redis clients know.
+            SettingsError: the URL is none that Redis clients know, or leads to another machine
+                without TLS and the settings do not allow that.
         """
         chosen = settings or QueueSettings()
         return cls(replace(chosen, redis_url=url) if url else chosen)

@@ -1,8 +1,8 @@
 """Redis clients: time-outs, retries, one place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -11,6 +11,7 @@ from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, 
 
 from weighbridge.errors import QueueUnreachable, SettingsError, WeighbridgeError
 
+T = TypeVar("T")
 RedisClient: TypeAlias = "Redis"
 
 COMMAND_TIMEOUT_S = 5.0
@@ -23,13 +24,42 @@ POLL_S = 5.0
 """The longest wait on a list or stream before an idle reader looks by itself."""
 
 
+class PatientRetry(Retry):
+    """Repeats what a broken link cut, but not a log-in that was refused: redis-py's own repeats
+    that at each of its layers, some hundred times over minutes.
+    """
+
+    async def call_with_retry(
+        self,
+        do: Callable[[], Awaitable[T]],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> T:
+        """Do it until it succeeds, within the bounds."""
+        return await super().call_with_retry(
+            do, fail, is_retryable or _may_pass, with_failure_count
+        )
+
+
+def _may_pass(error: Exception) -> bool:
+    return not isinstance(server_error(error), AuthenticationError)
+
+
+def server_error(error: Exception) -> Exception:
+    """Take what the server said out of redis-py's wrapping: it hides a refused log-in in a
+    ConnectionError.
+    """
+    return error.__cause__ if isinstance(error.__cause__, RedisError) else error
+
+
 def connect(url: str) -> RedisClient:
     """Make a client for commands and idempotent scripts, repeating what a broken link cut.
 
     Raises:
         SettingsError: the URL is none that Redis clients know.
     """
-    retry = Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), retries=6)
+    retry = PatientRetry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), retries=6)
     return _client(url, COMMAND_TIMEOUT_S, retry)
 
 
@@ -84,15 +114,15 @@ def queue_error(error: RedisError) -> WeighbridgeError:
     The text never holds a URL, for a URL may hold a password, nor the command that redis-py quotes
     where a pipeline failed, for a SET holds a payload.
     """
-    if isinstance(error, AuthenticationError):
+    if isinstance(server_error(error), AuthenticationError):
         return QueueUnreachable("the Redis server refuses our user or password")
     if isinstance(error, OutOfMemoryError):
         return QueueUnreachable(
             "the Redis server is full (maxmemory); let the queue drain, or give it more memory"
         )
     if isinstance(error, ResponseError):
-        reason = str(error).rpartition(" of pipeline caused error: ")[2]
-        return QueueUnreachable(f"the Redis server refuses a command: {reason}")
+        said = str(error).rpartition("of pipeline caused error: ")[2].strip("(\"',)")
+        return QueueUnreachable(f"the Redis server refuses a command: {said}")
     return QueueUnreachable(
         f"the Redis server does not answer ({type(error).__name__}); is it running, and is"
         " WEIGHBRIDGE_REDIS_URL (or --redis) right?"

@@ -48,6 +48,12 @@ class ScopeMismatch(SettingsError):
     code: ClassVar[str] = "scope_mismatch"
 
 
+class ServerUnfit(SettingsError):
+    """The Redis server answers, but cannot keep a queue as it, or our user, is set up."""
+
+    code: ClassVar[str] = "server_unfit"
+
+
 class QueueUnreachable(WeighbridgeError):
     """The Redis server does not answer, or refuses us."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from weighbridge.errors import SettingsError
+from weighbridge.plaintext import goes_in_plaintext
 
 S = TypeVar("S")
 Parse = Callable[[str], Any]
@@ -130,6 +131,13 @@ def seconds(low: float, high: float) -> Parse:
     return parse
 
 
+def switch(text: str) -> bool:
+    """Parse a switch: 1 is on, 0 is off."""
+    if text not in {"0", "1"}:
+        raise ValueError("1 for on or 0 for off")
+    return text == "1"
+
+
 def share(text: str) -> float:
     """Parse a share: 0 is off, otherwise from 0.05 up to but not including 1."""
     number = seconds(0, 1)(text) if re.fullmatch(r"[0-9.]+", text) else -1.0
@@ -171,6 +179,14 @@ class QueueSettings:
         "`weighbridge count` starts an embedded one where this is not set.",
         parse=matching(r"(redis|rediss|unix)://\S+", "a redis://, rediss:// or unix:// URL"),
         secret=True,
+    )
+    allow_plaintext: bool = option(
+        "WEIGHBRIDGE_ALLOW_PLAINTEXT",
+        False,
+        "1 lets a `redis://` URL name another machine, so that payloads and the password travel in "
+        "clear text: for networks that only you can read, such as one between containers.",
+        parse=switch,
+        shown="off",
     )
     namespace: str = option(
         "WEIGHBRIDGE_NAMESPACE",
@@ -220,3 +236,16 @@ class QueueSettings:
         "Seconds after which a job that nobody could count ends as `expired`.",
         parse=seconds(1, DAY_S),
     )
+
+    def __post_init__(self) -> None:
+        """Check what the options mean together.
+
+        Raises:
+            SettingsError: payloads would travel in clear text, and nobody said that they may.
+        """
+        if not self.allow_plaintext and goes_in_plaintext(self.redis_url):
+            raise SettingsError(
+                "WEIGHBRIDGE_REDIS_URL (or --redis) names another machine without TLS: use"
+                " rediss://, or set WEIGHBRIDGE_ALLOW_PLAINTEXT=1 (in code:"
+                " QueueSettings(allow_plaintext=True)) if nobody else can read that network"
+            )

@@ -10,7 +10,7 @@ from support.processes import eventually
 
 from weighbridge import Client
 
-COMMANDS = ("count", "worker", "limit", "dead", "sandbox", "status", "probe")
+COMMANDS = ("count", "worker", "limit", "dead", "sandbox", "status", "health", "probe")
 
 
 def test_help_lists_the_commands(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support.acl import UNDER_ACL, users_file
+
 from weighbridge_worker.server import ServerProcess, find_server_binary, packaged_binary
 
 
@@ -28,7 +30,8 @@ def server_for_tests(folder: Path) -> Iterator[str]:
     if url := os.environ.get("WEIGHBRIDGE_TEST_REDIS_URL"):
         yield url
         return
-    server = ServerProcess(_default(), folder)
+    arguments = ("--aclfile", str(users_file(folder))) if UNDER_ACL else ()
+    server = ServerProcess(_default(), folder, arguments=arguments)
     server.start()
     try:
         yield server.url

@@ -7,6 +7,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from redis.asyncio import Redis
+from support.acl import UNDER_ACL, as_user
 from support.commands import COMMAND, environment
 from support.pools import until
 
@@ -20,7 +21,7 @@ async def fleet(
     """Run worker processes while the block runs; kill what is left of them."""
     env = environment(
         home,
-        WEIGHBRIDGE_REDIS_URL=url,
+        WEIGHBRIDGE_REDIS_URL=as_user(url, "worker") if UNDER_ACL else url,
         WEIGHBRIDGE_RPM=str(rpm),
         ANTHROPIC_BASE_URL=stand_in.base_url,
         ANTHROPIC_API_KEY="test",

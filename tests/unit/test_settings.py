@@ -12,6 +12,7 @@ from weighbridge_worker.settings import SAFE_RPM, WorkerSettings
 KEY = "0123456789abcdef"
 TAKEN = [
     (QueueSettings, "WEIGHBRIDGE_REDIS_URL", "rediss://h:1/0", "redis_url", "rediss://h:1/0"),
+    (QueueSettings, "WEIGHBRIDGE_ALLOW_PLAINTEXT", "1", "allow_plaintext", True),
     (QueueSettings, "WEIGHBRIDGE_NAMESPACE", "team-a", "namespace", "team-a"),
     (QueueSettings, "WEIGHBRIDGE_PARTITION", "red", "partition", "red"),
     (
@@ -31,7 +32,10 @@ TAKEN = [
     (WorkerSettings, "WEIGHBRIDGE_CONCURRENCY", "8", "concurrency", 8),
     (WorkerSettings, "WEIGHBRIDGE_CALL_DEADLINE", "2.5", "call_deadline_s", 2.5),
     (WorkerSettings, "WEIGHBRIDGE_LEASE", "60", "lease_s", 60.0),
-    (WorkerSettings, "WEIGHBRIDGE_DRAIN", "40", "drain_s", 40.0),
+    (WorkerSettings, "WEIGHBRIDGE_DRAIN", "22", "drain_s", 22.0),
+    (WorkerSettings, "WEIGHBRIDGE_GRACE", "60", "grace_s", 60.0),
+    (WorkerSettings, "WEIGHBRIDGE_HEALTH_PORT", "8398", "health_port", 8398),
+    (WorkerSettings, "WEIGHBRIDGE_HEALTH_HOST", "0.0.0.0", "health_host", "0.0.0.0"),
     (WorkerSettings, "WEIGHBRIDGE_MAX_ATTEMPTS", "3", "max_attempts", 3),
     (WorkerSettings, "WEIGHBRIDGE_CACHE_TTL", "600", "cache_ttl_s", 600),
     (WorkerSettings, "WEIGHBRIDGE_DEAD_TTL", "0", "dead_ttl_s", 0),
@@ -44,6 +48,7 @@ TAKEN = [
 ]
 REFUSED = [
     (QueueSettings, "WEIGHBRIDGE_REDIS_URL", "http://h"),
+    (QueueSettings, "WEIGHBRIDGE_ALLOW_PLAINTEXT", "yes"),
     (QueueSettings, "WEIGHBRIDGE_NAMESPACE", "a b"),
     (QueueSettings, "WEIGHBRIDGE_NAMESPACE", "{a}"),
     (QueueSettings, "WEIGHBRIDGE_PARTITION", "a/b"),
@@ -62,6 +67,9 @@ REFUSED = [
     (WorkerSettings, "WEIGHBRIDGE_CALL_DEADLINE", "0"),
     (WorkerSettings, "WEIGHBRIDGE_LEASE", "inf"),
     (WorkerSettings, "WEIGHBRIDGE_DRAIN", "-1"),
+    (WorkerSettings, "WEIGHBRIDGE_GRACE", "0"),
+    (WorkerSettings, "WEIGHBRIDGE_HEALTH_PORT", "65536"),
+    (WorkerSettings, "WEIGHBRIDGE_HEALTH_HOST", "a b"),
     (WorkerSettings, "WEIGHBRIDGE_MAX_ATTEMPTS", ""),
     (WorkerSettings, "WEIGHBRIDGE_CACHE_TTL", "60"),
     (WorkerSettings, "WEIGHBRIDGE_DEAD_TTL", "1d"),
@@ -128,7 +136,7 @@ def test_a_secret_file_that_is_not_there_is_explained(tmp_path: Path) -> None:
 
 
 def test_secrets_are_in_no_repr_and_no_refusal() -> None:
-    queue = QueueSettings(redis_url="redis://:canary@h", digest_key=b"canary-canary-canary")
+    queue = QueueSettings(redis_url="rediss://:canary@h", digest_key=b"canary-canary-canary")
     worker = WorkerSettings(api_key="canary", auth_token="canary", admin_key="canary")
     assert "canary" not in repr(queue) + repr(worker)
     with pytest.raises(SettingsError) as caught:
@@ -141,3 +149,32 @@ def test_a_call_must_fit_into_its_lease_and_into_a_drain() -> None:
         WorkerSettings(call_deadline_s=10.0, lease_s=10.0)
     with pytest.raises(SettingsError, match="WEIGHBRIDGE_DRAIN"):
         WorkerSettings(call_deadline_s=10.0, drain_s=10.0)
+    with pytest.raises(SettingsError, match="WEIGHBRIDGE_GRACE"):
+        WorkerSettings(drain_s=30.0, grace_s=30.0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:6379/0",
+        "redis://127.9.9.9",
+        "redis://user:secret@localhost",
+        "redis://[::1]:6379",
+        "redis:///0",
+        "rediss://redis.example.org",
+        "unix:///run/redis.sock",
+    ],
+)
+def test_what_nobody_else_can_read_needs_no_leave(url: str) -> None:
+    assert QueueSettings(redis_url=url).redis_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://:canary@redis:6379/0", "redis://10.0.0.7", "redis://[fd00::1]", "redis:///0?host=h"],
+)
+def test_another_machine_without_tls_needs_leave(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"rediss://.*WEIGHBRIDGE_ALLOW_PLAINTEXT=1") as caught:
+        QueueSettings(redis_url=url)
+    assert "canary" not in str(caught.value)
+    assert QueueSettings(redis_url=url, allow_plaintext=True).redis_url == url

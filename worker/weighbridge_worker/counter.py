@@ -26,6 +26,7 @@ from weighbridge_worker.calls import (
     Tokens,
     Trial,
 )
+from weighbridge_worker.logs import hold_libraries
 from weighbridge_worker.settings import ANTHROPIC_VERSION, WorkerSettings
 
 PATH = "/v1/messages/count_tokens"
@@ -145,6 +146,7 @@ class AnthropicCounter:
 @asynccontextmanager
 async def anthropic_counter(settings: WorkerSettings) -> AsyncIterator[AnthropicCounter]:
     """Open the SDK's client with its fastest transport, and close it."""
+    hold_libraries()
     limits = httpx2.Limits(
         max_connections=settings.concurrency,
         max_keepalive_connections=settings.concurrency,

@@ -21,8 +21,7 @@ def make_logger(level: str, form: str, stream: TextIO = sys.stderr) -> Filtering
         level: debug, info, warning or error.
         form: json, console, or auto: console where the stream is a terminal.
     """
-    for library in ("anthropic", "httpx2", "httpcore2", "aiohttp", "redis", "asyncio"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    hold_libraries()
     console = form == "console" or (form == "auto" and stream.isatty())
     logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(stream),
@@ -30,6 +29,12 @@ def make_logger(level: str, form: str, stream: TextIO = sys.stderr) -> Filtering
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
     )
     return logger
+
+
+def hold_libraries() -> None:
+    """Hold library loggers at warning; again after the SDK's import, which obeys ANTHROPIC_LOG."""
+    for library in ("anthropic", "httpx2", "httpcore2", "aiohttp", "redis", "asyncio"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def _console(stream: TextIO) -> list[Processor]:

@@ -4,11 +4,12 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
+from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.bucket import Bucket, interval_us
@@ -23,6 +24,7 @@ from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Executor, HeldLease, Release
 from weighbridge_worker.feedback import Feedback
 from weighbridge_worker.followup import FollowUp
+from weighbridge_worker.health import HealthFacts, HealthReport, judge
 from weighbridge_worker.intake import Intake
 from weighbridge_worker.settings import WorkerSettings
 from weighbridge_worker.settler import Settler
@@ -30,6 +32,9 @@ from weighbridge_worker.taker import Taker, TakerSettings
 
 GIVE_BACK_S = 2.0
 """How long a stopped worker may take to give its leases back."""
+
+ASK_S = 0.5
+"""How long a look at the fleet may hold up the answer to a health probe."""
 
 
 class Pool:
@@ -61,6 +66,7 @@ class Pool:
         self._log = log.bind(worker=name)
         self._draining = anyio.Event()
         self._stopping = anyio.CancelScope()
+        self._settling: TaskGroup = anyio.create_task_group()
         self._refused: KeyRefused | None = None
         self._jobs = Jobs(redis, unrepeated, keys, scripts, worker.retention)
         self._bucket = Bucket(redis, keys, scripts, rpm=worker.rate)
@@ -113,9 +119,39 @@ class Pool:
         """Take no more, finish what is in flight, then let ``run`` return."""
         if not self._draining.is_set():
             self._log.info("draining", in_flight=self._taker.in_flight)
+            now = anyio.current_time()
+            # Calls in flight get the drain; what follows, on a server that may hang, the rest of
+            # the grace, but for taking leave.
+            self._stopping.deadline = now + self._worker.drain_s
+            self._settling.cancel_scope.deadline = now + max(
+                self._worker.drain_s, self._worker.grace_s - 2 * GIVE_BACK_S
+            )
         self._draining.set()
         self._taker.wake()
         self._intake.wake()
+
+    async def health(self) -> HealthReport:
+        """Judge this worker by what it was seen to do."""
+        taker, settler = self._taker, self._settler
+        facts = HealthFacts(
+            turned_at=taker.turned_at,
+            taken_at=taker.taken_at,
+            settled_at=settler.settled_at,
+            unsettled_since=settler.unsettled_since,
+            in_flight=taker.in_flight,
+            draining=self._draining.is_set(),
+            key_refused=taker.standing.barred,
+            sit_out_s=taker.standing.sit_out_s,
+            hold=taker.hold,
+            paused=await self._paused(),
+        )
+        return judge(facts, anyio.current_time())
+
+    async def _paused(self) -> bool:
+        """Ask whether an operator holds the fleet; a server that is away tells nothing."""
+        with anyio.move_on_after(ASK_S), suppress(RedisError):
+            return (await self._bucket.inspect()).paused
+        return False
 
     def stop(self) -> None:
         """Give every lease back at once, then let ``run`` return."""
@@ -135,18 +171,20 @@ class Pool:
             limit = await self._bucket.offer(slow_start=self._worker.slow_start)
         rpm = 60_000_000 // limit.interval_us
         self._log.info("started", rpm=rpm, concurrency=self._worker.concurrency)
-        async with anyio.create_task_group() as settling:
-            await settling.start(self._settler.run)
+        async with self._settling:
+            await self._settling.start(self._settler.run)
             with self._stopping:
                 async with anyio.create_task_group() as self._tasks:
                     task_status.started()
                     self._tasks.start_soon(self._intake.run)
                     await self._taker.run()
                     # Leaving the group waits for the calls in flight, for as long as a drain may.
-                    self._stopping.deadline = anyio.current_time() + self._worker.drain_s
             await self._taker.give_missed_back()
             self._settler.close()
-        await self._jobs.leave(self._name)
+        if self._settling.cancel_scope.cancelled_caught:
+            self._log.error("drain_cut", in_flight=self._taker.in_flight)
+        with anyio.move_on_after(GIVE_BACK_S):
+            await self._jobs.leave(self._name)
         self._log.info("stopped")
         if self._refused is not None:
             raise self._refused
@@ -181,7 +219,7 @@ class Pool:
             self._refused = KeyRefused(code, message)
             self.drain()
         else:
-            self._taker.key_refused(code, message)
+            self._taker.key_refused(code)
 
 
 @asynccontextmanager

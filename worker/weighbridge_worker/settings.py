@@ -82,6 +82,27 @@ class WorkerSettings:
         "shorter than the container's grace period.",
         parse=seconds(0.1, 900),
     )
+    grace_s: float = option(
+        "WEIGHBRIDGE_GRACE",
+        30.0,
+        "Seconds from SIGTERM to SIGKILL, as the container is given them (Kubernetes' "
+        "`terminationGracePeriodSeconds`, Compose's `stop_grace_period`).",
+        parse=seconds(1, 3600),
+    )
+    health_port: int = option(
+        "WEIGHBRIDGE_HEALTH_PORT",
+        0,
+        "The port on which a worker answers `GET /live` and `/ready`, and `weighbridge health` "
+        "asks; 0 is off.",
+        parse=whole(0, 65_535),
+        shown="off",
+    )
+    health_host: str = option(
+        "WEIGHBRIDGE_HEALTH_HOST",
+        "127.0.0.1",
+        "The address of that port; `0.0.0.0` for probes from outside the container.",
+        parse=matching(r"[A-Za-z0-9.:-]{1,253}", "a host's name or address"),
+    )
     max_attempts: int = option(
         "WEIGHBRIDGE_MAX_ATTEMPTS",
         8,
@@ -155,10 +176,19 @@ class WorkerSettings:
                 f"WEIGHBRIDGE_CALL_DEADLINE ({self.call_deadline_s:g} s) must be shorter than"
                 f" WEIGHBRIDGE_LEASE ({self.lease_s:g} s), or two workers would call for one job"
             )
+        self._check_drain()
+
+    def _check_drain(self) -> None:
         if self.call_deadline_s >= self.drain_s:
             raise SettingsError(
                 f"WEIGHBRIDGE_CALL_DEADLINE ({self.call_deadline_s:g} s) must be shorter than"
                 f" WEIGHBRIDGE_DRAIN ({self.drain_s:g} s), or a drain would cut calls"
+            )
+        if self.drain_s >= self.grace_s:
+            raise SettingsError(
+                f"WEIGHBRIDGE_DRAIN ({self.drain_s:g} s) must be shorter than WEIGHBRIDGE_GRACE"
+                f" ({self.grace_s:g} s), or the container would be killed in its drain; give the"
+                " container a longer grace period and say so in WEIGHBRIDGE_GRACE"
             )
 
     @property

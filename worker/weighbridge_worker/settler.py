@@ -27,9 +27,15 @@ class Settler:
         self._jobs = jobs
         self._log = log
         self._send: MemoryObjectSendStream[tuple[Verdict, float]]
+        self.settled_at: float | None = None
+        """When results were last settled, by the loop's clock."""
+        self.unsettled_since: float | None = None
+        """Since when results wait to be settled."""
 
     def settle(self, held: HeldLease, result: Counted | Failed) -> None:
         """Hand a verdict in."""
+        if self.unsettled_since is None:
+            self.unsettled_since = anyio.current_time()
         self._send.send_nowait((Verdict(held.lease, result), held.ends_at))
 
     def close(self) -> None:
@@ -48,6 +54,8 @@ class Settler:
                     batch.append(receive.receive_nowait())
                 ends_at = max(ends for _, ends in batch)
                 await self._settle([verdict for verdict, _ in batch], ends_at)
+                waiting = receive.statistics().current_buffer_used
+                self.unsettled_since = anyio.current_time() if waiting else None
 
     async def _settle(self, verdicts: Sequence[Verdict], ends_at: float) -> None:
         """Settle, and keep trying while the server is away and a lease may still hold."""
@@ -60,6 +68,7 @@ class Settler:
                     return
                 await anyio.sleep(AGAIN_S)
             else:
+                self.settled_at = anyio.current_time()
                 if stale:
                     self._log.warning("leases_lost", jobs=stale)
                 return

@@ -33,6 +33,13 @@ class Standing:
             return "key_refused"
         return "sitting_out" if self._misses else "taking"
 
+    @property
+    def sit_out_s(self) -> float:
+        """How long the present absence lasts in all, if missed slots are its reason; else 0."""
+        if self.barred or self.rest_s() <= 0:
+            return 0.0
+        return min(MAX_SIT_OUT_S, SIT_OUT_S * 2.0 ** (self._misses - 1)) if self._misses else 0.0
+
     def began(self, delay_s: float) -> None:
         """Note how long a visit took, from the request to the start of its leases."""
         self._delay_s = max(delay_s, self._delay_s * DECAY)

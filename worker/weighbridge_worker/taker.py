@@ -75,7 +75,7 @@ class Taker:
         self._log = log
         self._held: dict[int, HeldLease] = {}
         self._missed: dict[int, HeldLease] = {}
-        self._standing = Standing()
+        self.standing = Standing()
         self._place_freed = anyio.Event()
         self._idle = anyio.CancelScope()
         self._operation = 0
@@ -83,6 +83,12 @@ class Taker:
         self._turn_at: float | None = None
         self._interval_us = settings.interval_us
         self._away = False
+        self.turned_at = anyio.current_time()
+        """When the last turn of ``run`` began."""
+        self.taken_at: float | None = None
+        """When the queue last answered a visit."""
+        self.hold = ""
+        """Why the fleet holds, by that answer, or empty."""
 
     @property
     def in_flight(self) -> int:
@@ -102,26 +108,30 @@ class Taker:
         """Free a lease's place."""
         self._held.pop(held.lease.token, None)
         if held.slot_at <= anyio.current_time():
-            self._standing.met(held.operation)
+            self.standing.met(held.operation)
         self._place_freed.set()
 
     def missed(self, held: HeldLease) -> None:
         """Keep a job whose slot was missed, with its payload, for the next visit."""
         self._missed[held.lease.token] = held
         if held.missed:
-            self._standing.missed_again(held.operation)
+            self.standing.missed_again(held.operation)
         self._place_freed.set()
         self._idle.cancel()
 
-    def key_refused(self, code: str, message: str) -> None:
-        """Take no more than a probe until the endpoint accepts our key."""
-        if self._standing.bar():
-            self._log.error("key_refused", code=code, message=message)
+    def key_refused(self, code: str) -> None:
+        """Take no more than a probe until the endpoint accepts our key.
+
+        The endpoint's own words are not logged: they may repeat the payload. ``weighbridge probe``
+        shows them.
+        """
+        if self.standing.bar():
+            self._log.error("key_refused", code=code)
             self._idle.cancel()
 
     def key_accepted(self) -> None:
         """Take again."""
-        if self._standing.unbar():
+        if self.standing.unbar():
             self._log.info("key_accepted")
 
     def wake(self) -> None:
@@ -131,6 +141,7 @@ class Taker:
     async def run(self) -> None:
         """Take until the drain; then give back what missed its slot."""
         while not self._draining.is_set():
+            self.turned_at = anyio.current_time()
             try:
                 reply = await self._visit()
                 self._back()
@@ -154,7 +165,8 @@ class Taker:
         self._operation += 1
         requested_at = anyio.current_time()
         reply = await self._jobs.take(self._request(requested_at))
-        replied_at = anyio.current_time()
+        self.taken_at = replied_at = anyio.current_time()
+        self.hold = reply.hold
         fresh = [lease for lease in reply.leases if lease.token not in self._missed]
         bodies = await self._jobs.payloads(fresh) if fresh else []
         # Confirmed only now: what a lost reply or a failed read granted is taken back, unharmed.
@@ -163,7 +175,7 @@ class Taker:
         self._interval_us = reply.interval_us
         self._ceiling.follow(reply.interval_us)
         if reply.leases:
-            self._standing.began(anyio.current_time() - requested_at)
+            self.standing.began(anyio.current_time() - requested_at)
         body_of = {lease.token: body for lease, body in zip(fresh, bodies, strict=True)}
         for lease in reply.leases:
             self._begin(lease, body_of, reply, requested_at, replied_at)
@@ -172,8 +184,8 @@ class Taker:
     def _request(self, now: float) -> TakeRequest:
         settings = self._settings
         turn_us = None if self._turn_at is None else int((self._turn_at - now) * 1_000_000)
-        resting = self._standing.rest_s() > 0  # a visit then is no more than a sign of life
-        places = 0 if resting else 1 if self._standing.barred else settings.concurrency
+        resting = self.standing.rest_s() > 0  # a visit then is no more than a sign of life
+        places = 0 if resting else 1 if self.standing.barred else settings.concurrency
         return TakeRequest(
             worker=settings.worker,
             operation=self._operation,
@@ -184,10 +196,10 @@ class Taker:
             suspects=self._suspects,
             version=settings.version,
             concurrency=settings.concurrency,
-            state=self._standing.state,
+            state=self.standing.state,
             turn_us=0 if turn_us is not None and turn_us < EARLY_US else turn_us,
             in_flight=self._busy,
-            lead_us=int(self._standing.lead_s(settings.grace_s(self._interval_us)) * 1_000_000),
+            lead_us=int(self.standing.lead_s(settings.grace_s(self._interval_us)) * 1_000_000),
             held=()
             if resting
             else tuple((held.lease.digest, token) for token, held in self._missed.items()),
@@ -222,7 +234,7 @@ class Taker:
 
     async def _until_next(self, reply: TakeReply) -> None:
         """Sleep until a visit can bring something: a place, a turn, a job."""
-        if (rest_s := self._standing.rest_s()) > 0:
+        if (rest_s := self.standing.rest_s()) > 0:
             await self._rest(min(rest_s, POLL_S))
         elif self._busy and (reply.alone or self._suspects):
             await self._until_empty()

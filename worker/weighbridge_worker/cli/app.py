@@ -148,6 +148,23 @@ def status(redis: Redis = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def health(
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask only whether it lives, not whether it is ready.")
+    ] = False,
+) -> None:
+    """Say whether the worker of this container is ready, or lives, in one line.
+
+    It asks the worker on WEIGHBRIDGE_HEALTH_PORT, for health checks that run a command.
+    Exit status:
+    0 it is, 1 it is not or does not answer, 2 wrong usage.
+    """
+    from weighbridge_worker.cli.health import run_health
+
+    raise typer.Exit(run_health(live=live))
+
+
+@app.command()
 def probe(
     model: Annotated[str | None, typer.Option(help="The model to name in the call.")] = None,
     as_json: AsJson = False,

@@ -143,14 +143,16 @@ async def _workers(setup: Setup) -> AsyncIterator[None]:
     from weighbridge_worker.cli.auto_rate import resolve_rate, say_found
     from weighbridge_worker.counter import anthropic_counter
     from weighbridge_worker.pool import open_pool
+    from weighbridge_worker.startup import check_server
 
+    log = make_logger("warning", "console")
+    await check_server(setup.queue, log)
     async with AsyncExitStack() as stack:
         worker = setup.worker
         if setup.estimates:
             worker = await stack.enter_async_context(_sandboxed(worker))
         counter = await stack.enter_async_context(anthropic_counter(worker))
         worker = await resolve_rate(setup.queue, worker, counter, say_found)
-        log = make_logger("warning", "console")
         pool = await stack.enter_async_context(
             open_pool(setup.queue, worker, counter, setup.scope, log, leaves_if_refused=True)
         )
@@ -171,15 +173,16 @@ async def _sandboxed(worker: WorkerSettings) -> AsyncIterator[WorkerSettings]:
         yield replace(worker, base_url=running.base_url, api_key=SANDBOX_SCOPE)
 
 
-async def inspect_pool(queue: QueueSettings) -> PoolState:
-    """Look at a namespace.
+async def inspect_pool(queue: QueueSettings, *, count_cached: bool = False) -> PoolState:
+    """Look at a namespace; only an operator may count what is cached.
 
     Raises:
         QueueUnreachable: the server does not answer.
     """
     redis, keys = connect(queue.redis_url), Keys(queue.namespace)
     try:
-        return await Admin(redis, keys, Bucket(redis, keys, Scripts(keys), rpm=SAFE_RPM)).inspect()
+        admin = Admin(redis, keys, Bucket(redis, keys, Scripts(keys), rpm=SAFE_RPM))
+        return await admin.inspect(count_cached=count_cached)
     finally:
         await redis.aclose()
 

@@ -15,6 +15,7 @@ from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.logs import make_logger
 from weighbridge_worker.pool import Pool, open_pool
 from weighbridge_worker.settings import ANTHROPIC_VERSION, SAFE_RPM, WorkerSettings
+from weighbridge_worker.startup import check_server
 
 WARM_CONNECTIONS = 4
 
@@ -31,9 +32,11 @@ def run_worker(*, redis_url: str | None, rpm: str | None, concurrency: int | Non
 
 
 async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
-    from weighbridge_worker.counter import anthropic_counter
-
     log = make_logger(worker.log_level, worker.log_format)
+    await check_server(queue, log)
+    from weighbridge_worker.counter import anthropic_counter
+    from weighbridge_worker.health_server import health_server
+
     scope = make_scope(
         base_url=worker.base_url,
         anthropic_version=ANTHROPIC_VERSION,
@@ -43,6 +46,7 @@ async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
         worker = await resolve_rate(queue, worker, counter, partial(log_found, log))
         async with (
             open_pool(queue, worker, counter, scope, log) as pool,
+            health_server(pool.health, worker.health_host, worker.health_port),
             anyio.create_task_group() as tasks,
         ):
             await tasks.start(_heed_signals, pool)

@@ -1,0 +1,66 @@
+"""``GET /live`` and ``/ready``: a worker's health over HTTP, 200 or 503 with the report as JSON.
+
+It runs on the worker's own loop, so that a loop that stands still does not answer.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import msgspec
+from aiohttp import web
+
+from weighbridge.errors import SettingsError
+from weighbridge_worker.health import HealthReport
+
+
+@asynccontextmanager
+async def health_server(
+    report: Callable[[], Awaitable[HealthReport]], host: str, port: int
+) -> AsyncIterator[None]:
+    """Answer while the block runs; port 0 answers nothing.
+
+    Raises:
+        SettingsError: the address cannot be had.
+    """
+    if not port:
+        yield
+        return
+
+    async def live(_request: web.Request) -> web.Response:
+        seen = await report()
+        return _answer(seen, good=seen.live)
+
+    async def ready(_request: web.Request) -> web.Response:
+        seen = await report()
+        return _answer(seen, good=seen.ready)
+
+    application = web.Application()
+    application.router.add_get("/live", live)
+    application.router.add_get("/ready", ready)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await _listen(runner, host, port)
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await runner.cleanup()
+
+
+def _answer(report: HealthReport, *, good: bool) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(report),
+        status=200 if good else 503,
+        content_type="application/json",
+    )
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on WEIGHBRIDGE_HEALTH_HOST {host} WEIGHBRIDGE_HEALTH_PORT {port}"
+            f" ({error.strerror}); choose another port, one for each worker of a machine"
+        ) from None

@@ -1,0 +1,110 @@
+"""Every command a worker sends, in a form that changes nothing, to learn which are refused.
+
+A script may run no command that its caller may not, so that what the scripts need stands here too.
+The ACL in ``deploy/redis`` gives a worker these and no others; a test holds the two together.
+"""
+
+import secrets
+
+from redis.exceptions import NoPermissionError, OutOfMemoryError
+
+from weighbridge.connection import RedisClient
+from weighbridge.keys import Keys
+from weighbridge.scripts import INBOX_GROUP
+
+Command = tuple[str | int | float, ...]
+
+SCRATCH_MS = 60_000
+
+
+async def refused_commands(redis: RedisClient, keys: Keys) -> list[str]:
+    """Return the names of the commands that the server's ACL refuses us.
+
+    Raises:
+        ReadOnlyError: the server is a replica.
+        RedisError: it does not answer, does not know us, or cannot write.
+    """
+    scratch = f"{keys.prefix}check:{secrets.token_hex(8)}"
+    try:
+        await redis.set(scratch, "", px=SCRATCH_MS)
+    except NoPermissionError:
+        return ["SET"]
+    except OutOfMemoryError:
+        pass  # a full server refuses what is new, and is drained by the rest
+    commands = rehearsal(keys, scratch)
+    pipe = redis.pipeline(transaction=False)
+    for command in commands:
+        pipe.execute_command(*command)
+    answers = await pipe.execute(raise_on_error=False)
+    refused = [
+        named(command)
+        for command, answer in zip(commands, answers, strict=True)
+        if isinstance(answer, NoPermissionError)
+    ]
+    return list(dict.fromkeys(refused))
+
+
+def named(command: Command) -> str:
+    """Give a command's name, with the second word where the first is a container of several."""
+    return " ".join(str(word) for word in command[: 2 if command[0] in {"XGROUP", "XINFO"} else 1])
+
+
+def rehearsal(keys: Keys, scratch: str) -> list[Command]:
+    """List the commands; ``scratch`` is a string with a TTL, which all but the last leave alone.
+
+    A string is the wrong type for most, and a key that is not there brings the others nothing to
+    do. The last one removes it.
+    """
+    absent, result = f"{scratch}:absent", keys.result("check")
+    return [
+        ("BLPOP", scratch, 0.01),
+        ("DEL", absent),
+        ("EVAL", "return 1", 0),
+        ("EVALSHA", "0" * 40, 0),
+        ("EXISTS", scratch),
+        ("GET", result),
+        ("HDEL", scratch, "f"),
+        ("HEXISTS", scratch, "f"),
+        ("HGET", scratch, "f"),
+        ("HGETALL", scratch),
+        ("HINCRBY", scratch, "f", 1),
+        ("HLEN", scratch),
+        ("HMGET", scratch, "f"),
+        ("HSET", scratch, "f", 1),
+        ("HSETNX", scratch, "f", 1),
+        ("LLEN", scratch),
+        ("LTRIM", scratch, 0, 0),
+        ("MGET", scratch, result),
+        ("PERSIST", absent),
+        ("PEXPIRE", absent, 1),
+        ("PING",),
+        ("PTTL", absent),
+        ("PUBLISH", keys.done, ""),
+        ("RPUSH", scratch, 1),
+        ("SADD", scratch, 1),
+        ("SET", result, "", "PX", 1, "XX"),
+        ("SPOP", scratch, 1),
+        ("STRLEN", absent),
+        ("TIME",),
+        ("XACK", scratch, INBOX_GROUP, "1-1"),
+        ("XADD", scratch, "*", "f", 1),
+        ("XAUTOCLAIM", scratch, INBOX_GROUP, "check", 1, "0"),
+        ("XCLAIM", scratch, INBOX_GROUP, "check", 1, "1-1"),
+        ("XDEL", scratch, "1-1"),
+        ("XLEN", scratch),
+        ("XGROUP", "CREATE", scratch, INBOX_GROUP, "0"),
+        ("XGROUP", "DELCONSUMER", scratch, INBOX_GROUP, "check"),
+        ("XINFO", "CONSUMERS", scratch, INBOX_GROUP),
+        ("XPENDING", scratch, INBOX_GROUP),
+        ("XRANGE", scratch, "-", "+", "COUNT", 1),
+        ("XREADGROUP", "GROUP", INBOX_GROUP, "check", "STREAMS", scratch, ">"),
+        ("ZADD", scratch, 1, "m"),
+        ("ZCARD", scratch),
+        ("ZPOPMIN", scratch),
+        ("ZRANGE", scratch, 0, 0),
+        ("ZRANGEBYSCORE", scratch, 0, 0),
+        ("ZREM", scratch, "m"),
+        ("ZREMRANGEBYSCORE", scratch, 0, 0),
+        ("ZSCORE", scratch, "m"),
+        ("UNLINK", scratch),
+    ]
