@@ -209,11 +209,11 @@ class Scripts:
         wait_us: int,
         generation: int,
         hold: str,
-        kept: int,
+        ramp: bool,
         interval_us: int,
     ) -> tuple[int, bool]:
         """Pause the fleet; returns the wait until the pause ends in µs, and if it is a new one."""
-        args = (wait_us, generation, hold, kept, interval_us)
+        args = (wait_us, generation, hold, int(ramp), interval_us)
         wait, fresh = await self._penalise(redis, (self._keys.bucket,), args)
         return int(wait), bool(fresh)
 

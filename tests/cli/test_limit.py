@@ -155,7 +155,7 @@ async def test_show_is_there_for_machines(redis_url: str, weighbridge: Commands)
         "rpm": 7000,
         "by_operator": True,
         "seen_rpm": 0,
-        "share": 0.7,
+        "share": 0.9,
         "paused": False,
         "hold": "",
         "used_rpm": 0.0,
@@ -194,7 +194,7 @@ async def test_status_says_how_the_limit_and_each_worker_stand(
             await Scripts(KEYS).take(redis, visit(state))
         text, machine = await weighbridge.say("status"), await weighbridge.say("status", "--json")
     assert "rate 0 of 7,000 a minute" in text
-    assert "limit 7,000 calls a minute, set by an operator; at 70% after a 429" in text
+    assert "limit 7,000 calls a minute, set by an operator; at 90% after a 429" in text
     assert "; paused by an operator until `weighbridge limit resume`; the whole fleet" in text
     assert "taking 1, taking, seen" in text
     assert "sitting_out 1, sitting out, for it kept missing its slots, seen" in text
@@ -204,7 +204,7 @@ async def test_status_says_how_the_limit_and_each_worker_stand(
         7000,
         True,
         True,
-        0.7,
+        0.9,
     )
     states = {worker["worker"]: worker["state"] for worker in shown["workers"]}
     assert states == {state: state for state in ("taking", "sitting_out", "key_refused")}
@@ -239,10 +239,10 @@ async def test_a_cut_is_seen_to_regrow(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis:
         bucket = bucket_of(redis)
         await bucket.penalise(Refusal(1.0, 0))
-        assert (await bucket.inspect()).share == 0.7
-        for ago_s, share in ((6, 0.8), (60, 1.0)):
+        assert (await bucket.inspect()).share == 0.9
+        for ago_s, share in ((3, 0.95), (45, 0.98), (120, 1.0)):
             await redis.hset(KEYS.bucket, "cut_at", int((time.time() - ago_s) * 1e6))
-            assert (await bucket.inspect()).share == pytest.approx(share, abs=0.02)
+            assert (await bucket.inspect()).share == pytest.approx(share, abs=0.01)
 
 
 async def test_a_limit_that_the_headers_told_is_shown_while_it_is_believed(redis_url: str) -> None:

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 
 from lupa.lua51 import LuaRuntime
 
-from weighbridge.bucket import KEPT_AFTER_429
-
-PARTS = ("bucket", "turns")
+PARTS = ("regrowth", "bucket", "turns")
 
 # What `take` does with the parts; the state stays on Lua's side, as it stays in Redis.
 ENTRY = """
@@ -28,9 +26,9 @@ function api.visit(now, interval, living, left, want)
   return wait, longest_sleep(living), bucket.generation, bucket.iv, unpack(slots)
 end
 
-function api.penalise(now, interval, wait, generation, hold, kept)
+function api.penalise(now, interval, wait, generation, hold, ramp)
   local bucket = open_bucket(fields, now, interval)
-  penalise_bucket(bucket, wait, generation, hold, kept)
+  penalise_bucket(bucket, wait, generation, hold, ramp)
   fields = bucket
 end
 
@@ -109,10 +107,10 @@ class LuaBucket:
         return Visit(reply[0], reply[1], reply[2], reply[3], reply[4:])
 
     def penalise(
-        self, now: int, wait: int, generation: int, hold: str = "", kept: int = KEPT_AFTER_429
+        self, now: int, wait: int, generation: int, hold: str = "", *, ramp: bool = False
     ) -> None:
         """Report a 429 of a call that was permitted in this generation."""
-        self._api.penalise(now, self.interval, wait, generation, hold, kept)
+        self._api.penalise(now, self.interval, wait, generation, hold, ramp)
 
     def resume(self, now: int) -> None:
         """End a pause and a hold."""

@@ -13,6 +13,7 @@
 -- Returns {interval_us, 1 if an operator set it, 1 if paused, hold}
 --@include numbers
 --@include doorbell
+--@include regrowth
 --@include bucket
 --@include stored_bucket
 

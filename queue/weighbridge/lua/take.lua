@@ -25,6 +25,7 @@
 --@include claim
 --@include doorbell
 --@include living
+--@include regrowth
 --@include bucket
 --@include turns
 --@include stored_bucket
