@@ -23,6 +23,9 @@ from weighbridge.scripts import Scripts
 
 MAX_PENALTY_S = 60.0
 
+FAILING = "failing"
+"""The hold for an endpoint at which most calls fail; the word stands in parts/bucket.lua too."""
+
 
 def interval_us(rpm: int) -> int:
     """Microseconds between two slots, rounded up so that the limit is never exceeded."""

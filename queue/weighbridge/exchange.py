@@ -47,6 +47,20 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Calls:
+    """How a worker's calls went that were permitted in one generation of the bucket's penalties.
+
+    Args:
+        answered: with a count, or a refusal of the payload.
+        failed: by the endpoint or on the way to it, whatever the payload.
+    """
+
+    answered: int = 0
+    failed: int = 0
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TakeRequest:
     """One visit of a worker.
 
@@ -59,6 +73,7 @@ class TakeRequest:
         lead_us: how far ahead a slot must lie for this worker to be in time.
         in_flight: leases it holds, those that missed their slots not counted.
         held: jobs (digest, token) whose slots it missed.
+        calls: how those since its last visit went.
     """
 
     worker: str
@@ -75,6 +90,7 @@ class TakeRequest:
     in_flight: int = 0
     lead_us: int = 0
     held: tuple[tuple[str, int], ...] = ()
+    calls: Calls = Calls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +105,7 @@ class TakeReply:
         generation: of the bucket's penalties; a refused call says it back.
         hold: why only probes are let through, or empty.
         alone: whether a suspect waits until this worker holds nothing.
+        outage: whether by this visit the fleet began to hold, for most calls fail.
     """
 
     visit_us: int
@@ -99,6 +116,7 @@ class TakeReply:
     generation: int
     hold: str
     alone: bool
+    outage: bool
     leases: tuple[Lease, ...]
 
 

@@ -102,7 +102,7 @@ class Scripts:
     async def take(self, redis: RedisClient, request: TakeRequest) -> TakeReply:
         """Visit the queue for leases. Never send this through a client that repeats commands."""
         keys = self._keys
-        visit, longest, left, due, interval, generation, hold, alone, *leases = await self._take(
+        visit, longest, left, due, interval, generation, hold, *rest = await self._take(
             redis,
             (
                 keys.ready(Lane.INTERACTIVE),
@@ -129,9 +129,13 @@ class Scripts:
                 "" if request.turn_us is None else request.turn_us,
                 request.in_flight,
                 request.lead_us,
+                request.calls.answered,
+                request.calls.failed,
+                request.calls.generation,
                 *(word for job in request.held for word in job),
             ),
         )
+        alone, outage, *leases = rest
         return TakeReply(
             visit_us=int(visit),
             longest_us=int(longest),
@@ -141,6 +145,7 @@ class Scripts:
             generation=int(generation),
             hold=_text(hold),
             alone=bool(alone),
+            outage=bool(outage),
             leases=tuple(_lease(row) for row in leases),
         )
 
@@ -163,9 +168,11 @@ class Scripts:
         """Write a result on a server that is too full for a plain SET."""
         await self._publish(redis, (key,), (text, ttl_ms, int(failed)))
 
-    async def release(self, redis: RedisClient, held: Sequence[tuple[str, int]]) -> int:
+    async def release(
+        self, redis: RedisClient, held: Sequence[tuple[str, int]], *, behind: bool
+    ) -> int:
         """Give jobs (digest, token) back unharmed; returns how many leases still held."""
-        args: list[Arg] = [self._keys.prefix]
+        args: list[Arg] = [self._keys.prefix, int(behind)]
         for digest, token in held:
             args += (digest, token)
         statuses = await self._release(redis, (self._keys.leased, self._keys.later), args)

@@ -15,7 +15,7 @@ from support.commands import environment, run
 from support.pools import Answers, running_pool, until
 
 from weighbridge import Client
-from weighbridge.bucket import Bucket, BucketState, Refusal
+from weighbridge.bucket import FAILING, Bucket, BucketState, Refusal
 from weighbridge.exchange import TakeRequest
 from weighbridge.keys import Keys
 from weighbridge.scripts import Scripts
@@ -271,7 +271,10 @@ async def test_every_whole_rate_is_read_back_as_it_was_set(redis_url: str) -> No
         (replace(FULL, rpm=0), "no rate is set yet: the first worker brings it"),
         (replace(FULL, by_operator=True), "set by an operator"),
         (replace(FULL, seen_rpm=3000), "held to 3,000 by the endpoint's own headers"),
-        (replace(FULL, share=0.7), "at 70% after a 429, a sign of one or idleness, regrowing"),
+        (
+            replace(FULL, share=0.7),
+            "at 70% after a 429, a sign of one, an outage or idleness, regrowing",
+        ),
         (replace(FULL, paused=True), "paused by an operator until `weighbridge limit resume`"),
         (replace(FULL, blocked_s=12.4), "the whole fleet pauses for 12 s more"),
         (
@@ -291,4 +294,4 @@ async def test_a_healthy_limit_says_nothing_else() -> None:
 
 
 async def test_every_hold_has_words_of_its_own() -> None:
-    assert set(HOLDS) == HOLD_CODES
+    assert set(HOLDS) == {*HOLD_CODES, FAILING}

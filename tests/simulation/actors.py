@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from simulation.events import SECOND
 from simulation.server_clock import ServerClock
 
+from weighbridge_worker.outcomes import Outcomes
+
 Span = tuple[float, float]
 
 
@@ -51,6 +53,7 @@ class Worker:
 
     places: int
     clock: ServerClock = field(default_factory=ServerClock)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     busy: int = 0
     held: int = 0
     due: float | None = None
@@ -72,12 +75,14 @@ class Permit:
     Args:
         late: when it is stale, by the worker's clock.
         again: whether its job missed a slot before.
+        probe: whether its call is a hold's probe.
     """
 
     late: float
     generation: int
     operation: int
     again: bool
+    probe: bool = False
 
 
 @dataclass(slots=True)
@@ -87,10 +92,12 @@ class Record:
     Args:
         attempts: when each call began.
         refused: when each 429 was given.
+        failed: when each call met an endpoint that was down.
         missed: slots that were not used in time.
     """
 
     attempts: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
+    failed: list[float] = field(default_factory=list)
     visits: int = 0
     missed: int = 0

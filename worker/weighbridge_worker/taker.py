@@ -19,6 +19,7 @@ from weighbridge.jobs import Jobs
 from weighbridge.records import Lease
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Draining, HeldLease
+from weighbridge_worker.outcomes import Outcomes
 from weighbridge_worker.standing import Standing
 
 EARLY_US = 500
@@ -76,6 +77,7 @@ class Taker:
         self._held: dict[int, HeldLease] = {}
         self._missed: dict[int, HeldLease] = {}
         self._standing = Standing()
+        self._outcomes = Outcomes()
         self._place_freed = anyio.Event()
         self._idle = anyio.CancelScope()
         self._operation = 0
@@ -97,6 +99,10 @@ class Taker:
     @property
     def _suspects(self) -> int:
         return sum(held.lease.deliveries >= SUSPECT_FROM for held in self._held.values())
+
+    def heard(self, held: HeldLease, *, failed: bool) -> None:
+        """Note for the next visit whether the endpoint failed a call, or answered it."""
+        self._outcomes.note(held.generation, failed=failed)
 
     def finished(self, held: HeldLease) -> None:
         """Free a lease's place."""
@@ -161,6 +167,9 @@ class Taker:
         self._confirmed = self._operation
         self._turn_at = replied_at + reply.visit_us / 1_000_000
         self._interval_us = reply.interval_us
+        self._outcomes.follow(reply.generation)
+        if reply.outage:
+            self._log.warning("holding", code=reply.hold)
         self._ceiling.follow(reply.interval_us)
         if reply.leases:
             self._standing.began(anyio.current_time() - requested_at)
@@ -188,6 +197,7 @@ class Taker:
             turn_us=0 if turn_us is not None and turn_us < EARLY_US else turn_us,
             in_flight=self._busy,
             lead_us=int(self._standing.lead_s(settings.grace_s(self._interval_us)) * 1_000_000),
+            calls=self._outcomes.report(),
             held=()
             if resting
             else tuple((held.lease.digest, token) for token, held in self._missed.items()),
@@ -215,7 +225,7 @@ class Taker:
             operation=self._operation,
             missed=before is not None,
             generation=reply.generation,
-            probe=bool(reply.hold),
+            probe=reply.hold,
         )
         self._held[lease.token] = held
         self._start(held)

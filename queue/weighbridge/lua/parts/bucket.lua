@@ -11,6 +11,7 @@
 --   crest          the share at which the last 429 came, until the whole rate has regrown; 0 is none
 --   blocked_until  the end of the fleet's pause; pause: how far ahead it lay when it was set
 --   hold           why the fleet waits for one probe to succeed, or ''; probe_at, probe_wait: when
+--   failures       by how many failed calls outnumber answered ones, lately
 --   generation     counts penalties; a 429 of a call from before the last one cuts nothing more
 --   slow_start     the share of the rate after idleness, millionths; 0 is off
 --   by_operator    1 while the rate is an operator's, which no worker's setting changes
@@ -18,12 +19,14 @@
 local HORIZON = 100000
 local MAX_PAUSE = 60000000
 local MAX_HOLD = 600000000  -- between two probes
+local FIRST_PROBE = 1000000 -- after a hold begins, at least
 local IDLE = 10000000       -- after which a slow start begins
+local FAILING = 'failing'   -- the hold for an endpoint at which most calls fail
 
 local BUCKET_FIELDS = {
   'tat', 'reach', 'idle_from', 'turn', 'interval', 'seen_interval', 'seen_until', 'cut', 'cut_at',
   'crest', 'blocked_until', 'pause', 'probe_at', 'probe_wait', 'generation', 'slow_start',
-  'by_operator', 'paused',
+  'by_operator', 'paused', 'failures',
 }
 
 local function interval_of(bucket, now)
@@ -81,9 +84,16 @@ local function use_slot(bucket)
   bucket.idle_from, bucket.reach = bucket.tat, bucket.tat - bucket.now
   if bucket.hold ~= '' then
     bucket.probe_at = bucket.now + bucket.probe_wait
-    bucket.probe_wait = math.min(MAX_HOLD, bucket.probe_wait * 2)
+    local longest = bucket.hold == FAILING and MAX_PAUSE or MAX_HOLD
+    bucket.probe_wait = math.min(longest, bucket.probe_wait * 2)
   end
   return slot
+end
+
+-- Let one probe through at a time, at growing intervals, the first after `wait`.
+local function hold_bucket(bucket, hold, wait)
+  bucket.hold, bucket.probe_wait = hold, math.max(FIRST_PROBE, wait)
+  bucket.probe_at = bucket.now + bucket.probe_wait
 end
 
 -- One pause, and one cut for all the 429s of a generation; the longest pause counts. A call from
@@ -92,10 +102,7 @@ local function penalise_bucket(bucket, wait, generation, hold, ramp)
   wait = math.min(MAX_PAUSE, math.max(0, wait))
   bucket.blocked_until = math.max(bucket.blocked_until, bucket.now + wait)
   bucket.pause = bucket.blocked_until - bucket.now
-  if hold ~= '' and bucket.hold == '' then
-    bucket.hold, bucket.probe_wait = hold, math.max(1000000, wait)
-    bucket.probe_at = bucket.now + bucket.probe_wait
-  end
+  if hold ~= '' and bucket.hold == '' then hold_bucket(bucket, hold, wait) end
   if generation ~= bucket.generation then return end
   bucket.generation = bucket.generation + 1
   if hold == '' then cut_after_429(bucket, ramp, bucket.blocked_until) end
