@@ -121,7 +121,7 @@ class LuaBucket:
         """
         went = (calls.answered, calls.failed, calls.generation)
         reply = self._api.visit(now, self.interval, living, left, want, *went)
-        return Visit(*reply[:5], reply[5:])
+        return Visit(reply[0], reply[1], reply[2], reply[3], reply[4], reply[5:])
 
     def penalise(
         self, now: int, wait: int, generation: int, hold: str = "", *, ramp: bool = False

@@ -165,7 +165,7 @@ class Schedule(RuleBasedStateMachine):
         )
         if not held and not stale:
             failures = max(0, failures + failed - answered)
-            held = failures >= max(20, Fraction(SECOND, 2) / int(visit.interval))
+            held = failures >= 20 and 2 * failures * int(visit.interval) >= SECOND
             failures *= not held
             generation += held
         assert bool(visit.hold) == bool(held)
