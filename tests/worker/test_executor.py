@@ -57,7 +57,7 @@ async def test_a_failed_probe_uses_no_attempt_even_if_it_were_the_last(
     attempts: int, hold: str
 ) -> None:
     decision = await decide(held(attempts=attempts, probe=hold), BUSY)
-    assert decision == Release("overloaded", probe_failed=True)
+    assert decision == Release("overloaded", probe_failed=BUSY)
 
 
 @pytest.mark.parametrize("error", [None, PermanentFailure("invalid_request", "no")])

@@ -84,13 +84,13 @@ class Release:
     Args:
         refusal: what the whole fleet is to make of it, if anything.
         key_refused: the words with which the endpoint refused this worker's key, or empty.
-        probe_failed: whether it was the fleet's probe and failed; then others go first.
+        probe_failed: how it failed, if it was the fleet's probe; then others go first.
     """
 
     code: str
     refusal: Refusal | None = None
     key_refused: str = ""
-    probe_failed: bool = False
+    probe_failed: PassingFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,25 +163,26 @@ class Executor:
             failed = self._failed(lease, error.failure_code, str(error), lease.attempts + 1)
             return Settle(failed, call_failed=False)
         except PassingFailure as error:
-            return self._retry(held, error.failure_code, str(error))
+            return self._retry(held, error)
         except Throttled as error:
             refusal = Refusal(error.retry_after_s, held.generation, error.hold, error.ramp)
             return Release(error.failure_code, refusal=refusal)
         except KeyRefused as error:
             return Release(error.failure_code, key_refused=str(error))
         except TimeoutError:
-            return self._retry(held, "timeout", "the lease ended before the answer came")
+            late = PassingFailure("timeout", "the lease ended before the answer came")
+            return self._retry(held, late)
         return Settle(_counted(lease, tokens), tokens, call_failed=False)
 
-    def _retry(self, held: HeldLease, code: str, message: str) -> Decision:
+    def _retry(self, held: HeldLease, error: PassingFailure) -> Decision:
         """Use an attempt; but a fleet's probe fails for the fleet, and no job is to pay for it."""
-        lease = held.lease
+        lease, code = held.lease, error.failure_code
         if held.probe:
             self._log.info("probe_failed", digest=lease.digest[:12], code=code)
-            return Release(code, probe_failed=True)
+            return Release(code, probe_failed=error)
         attempts = lease.attempts + 1
         if attempts >= self._max_attempts:
-            return Settle(self._failed(lease, code, message, attempts), call_failed=True)
+            return Settle(self._failed(lease, code, str(error), attempts), call_failed=True)
         delay_s = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempts))  # noqa: S311
         self._log.info("call_failed", digest=lease.digest[:12], code=code, attempts=attempts)
         return Retry(delay_s, code)

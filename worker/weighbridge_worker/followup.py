@@ -7,6 +7,7 @@ from structlog.typing import FilteringBoundLogger
 
 from weighbridge.bucket import FAILING, Bucket, Refusal
 from weighbridge.jobs import Jobs
+from weighbridge_worker.calls import PassingFailure
 from weighbridge_worker.executor import Decision, HeldLease, Hold, Release, Retry, Settle
 from weighbridge_worker.feedback import Feedback
 from weighbridge_worker.settler import Settler
@@ -20,6 +21,7 @@ class FollowUp:
 
     Args:
         key_refused: told the code and the words when the endpoint refuses our key.
+        probed: told how each probe of a held fleet failed, or None if it succeeded.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class FollowUp:
         taker: Taker,
         feedback: Feedback,
         key_refused: Callable[[str, str], None],
+        probed: Callable[[PassingFailure | None], None],
         log: FilteringBoundLogger,
     ) -> None:
         self._jobs = jobs
@@ -38,6 +41,7 @@ class FollowUp:
         self._taker = taker
         self._feedback = feedback
         self._key_refused = key_refused
+        self._probed = probed
         self._log = log
 
     async def carry_out(self, held: HeldLease, decision: Decision) -> None:
@@ -65,7 +69,10 @@ class FollowUp:
     async def _release(self, held: HeldLease, decision: Release) -> None:
         if decision.refusal is not None:
             await self._penalise(decision.code, decision.refusal)
-        await self._jobs.release([held.lease], behind=decision.probe_failed)
+        failure = decision.probe_failed
+        await self._jobs.release([held.lease], behind=failure is not None)
+        if failure is not None:
+            self._probed(failure)
         if decision.key_refused:
             self._key_refused(decision.code, decision.key_refused)
 
@@ -83,6 +90,7 @@ class FollowUp:
             if _ends_hold(held, decision):
                 await self._bucket.probed()
                 self._log.info("resumed")
+                self._probed(None)
             if decision.tokens is not None:
                 await self._feedback.heard(decision.tokens)
         except RedisError as error:
