@@ -230,7 +230,8 @@ class Fleet:
             worker.misses += 1
 
     def _arrive(self, worker: Worker, permit: Permit) -> None:
-        pause, failed = None, self._dice.random() < self.endpoint.failing
+        failing = self.endpoint.failing
+        pause, failed = None, failing > 0 and self._dice.random() < failing
         if failed:
             self.record.failed.append(self.now)
         elif not self.endpoint.passes():

@@ -183,6 +183,7 @@ def test_a_held_fleet_neither_calls_nor_polls_but_for_the_probe(workers: int) ->
     fleet = fleet_of(3_000, workers)
     fleet.run(5 * SECOND)
     fleet.bucket.penalise(int(fleet.now), int(SECOND), 0, "spend_limit")
+    fleet.endpoint.failing = 1.0
     fleet.run(SECOND)
     attempts, visits = len(fleet.record.attempts), fleet.record.visits
     fleet.run(60 * SECOND)
