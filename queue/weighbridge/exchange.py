@@ -106,6 +106,7 @@ class TakeReply:
         hold: why only probes are let through, or empty.
         alone: whether a suspect waits until this worker holds nothing.
         outage: whether by this visit the fleet began to hold, for most calls fail.
+        now_us: the moment of the visit by the server's clock.
     """
 
     visit_us: int
@@ -117,6 +118,7 @@ class TakeReply:
     hold: str
     alone: bool
     outage: bool
+    now_us: int
     leases: tuple[Lease, ...]
 
 

@@ -135,7 +135,7 @@ class Scripts:
                 *(word for job in request.held for word in job),
             ),
         )
-        alone, outage, *leases = rest
+        alone, outage, now, *leases = rest
         return TakeReply(
             visit_us=int(visit),
             longest_us=int(longest),
@@ -146,6 +146,7 @@ class Scripts:
             hold=_text(hold),
             alone=bool(alone),
             outage=bool(outage),
+            now_us=int(now),
             leases=tuple(_lease(row) for row in leases),
         )
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from simulation.events import SECOND
-from simulation.server_clock import ServerClock
 
 from weighbridge_worker.outcomes import Outcomes
+from weighbridge_worker.server_clock import ServerClock
 
 Span = tuple[float, float]
 
@@ -21,8 +21,6 @@ class Conditions:
         uplink: from a worker to the endpoint.
         answer: from there back, the endpoint's own work included.
         seen_for: how long a worker counts as living after its last visit.
-        clocks: whether workers learn the server's clock, as they do not yet; else each visit bounds
-            it alone.
     """
 
     round_trip: Span = (500, 5_000)
@@ -32,7 +30,6 @@ class Conditions:
     uplink: Span = (500, 5_000)
     answer: Span = (50_000, 300_000)
     seen_for: float = 30 * SECOND
-    clocks: bool = False
 
 
 USUAL = Conditions()

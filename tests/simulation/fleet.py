@@ -16,7 +16,6 @@ from simulation.actors import USUAL, Conditions, Permit, Record, Span, Worker
 from simulation.endpoint import Endpoint
 from simulation.events import MILLISECOND, SECOND, Events
 from simulation.lua_bucket import LuaBucket, Visit
-from simulation.server_clock import ServerClock
 
 SERVER_DEPTH = 10
 MAX_GRACE = 250 * MILLISECOND
@@ -25,9 +24,6 @@ MIN_GRACE = 10 * MILLISECOND
 
 FIRST_SIT_OUT = SECOND / 10
 MAX_SIT_OUT = 10 * SECOND
-WARM_UP = 8
-"""Round trips before the first visit, by which a worker learns the server's clock."""
-
 UNLIMITED = 10**15
 
 
@@ -90,11 +86,6 @@ class Fleet:
         """Start a worker."""
         worker = Worker(self._places)
         self.workers.append(worker)
-        for _ in range(WARM_UP):
-            out, back = self._one_way(), self._one_way()
-            worker.clock.learn(
-                asked_at=self.now - out - back, read=self.now - back, replied_at=self.now
-            )
         self._plan(worker, self.now + self._dice.random() * within)
         return worker
 
@@ -176,7 +167,7 @@ class Fleet:
     ) -> None:
         if self._away(self._reply, worker, asked, read, visit, again, empty):
             return
-        clock = worker.clock if self._conditions.clocks else ServerClock()
+        clock = worker.clock
         clock.learn(asked_at=asked, read=read, replied_at=self.now)
         worker.outcomes.follow(visit.generation)
         fetched = self.now

@@ -23,14 +23,6 @@ FLEETS = [
 ]
 
 
-TOO_FAST = [(1_000_000, 1), (1_000_000, 1_000)]
-SLOTS_IN_THE_PAST = pytest.mark.xfail(
-    strict=True,
-    reason="a visit held up longer than the grace of 0.3 ms forfeits its whole take: the worker"
-    " counts its waits from the reply instead of keeping bounds of the server's clock",
-)
-
-
 def fleet_of(per_minute: int, workers: int, *, seed: int = SEED, jobs: int | None = None) -> Fleet:
     print(f"seed {seed}")
     depth = DEPTHS.get(per_minute, 10)
@@ -54,7 +46,7 @@ def assert_never_above_the_rate(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     ("per_minute", "workers"),
-    [pytest.param(*case, marks=SLOTS_IN_THE_PAST if case in TOO_FAST else ()) for case in FLEETS],
+    FLEETS,
 )
 def test_a_saturated_fleet_uses_the_whole_rate_and_shares_it_evenly(
     per_minute: int, workers: int

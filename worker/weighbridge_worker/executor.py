@@ -35,9 +35,9 @@ class HeldLease:
     """A lease in this process, its times on the loop's clock.
 
     Args:
-        slot_at: the moment of its permit, counted from the reply: never early.
-        forfeit_at: from then on the permit is stale, counted from the request: never late.
-        ends_at: when another may own the job, counted from the request.
+        slot_at: the moment of its permit, by what is known of the server's clock: never early.
+        forfeit_at: from then on the permit is stale, by the same: never late.
+        ends_at: when another may own the job, by the same: never late.
         operation: the take that brought it.
         missed: whether it missed a slot before.
         generation: of the bucket's penalties when the permit was granted.

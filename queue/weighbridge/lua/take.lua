@@ -18,7 +18,7 @@
 --       then 2 a held job: digest, token
 -- Returns {visit_us, longest_us (the longest sleep), left, due_us (-1: nothing falls due),
 --       interval_us, generation, hold, alone (1: a suspect waits until this worker holds nothing),
---       outage (1: by this visit the fleet holds, for most calls fail), lease…}; a lease: {digest, token, verdict, slot_us, ends_us,
+--       outage (1: by this visit the fleet holds, for most calls fail), now_us, lease…}; a lease: {digest, token, verdict, slot_us, ends_us,
 --       deliveries, attempts, lane, model, betas, producer, age_us}; a held job that another worker
 --       has by now comes back with the verdict `lost`; times are relative to now
 --@include numbers
@@ -272,7 +272,7 @@ local function next_due()
 end
 
 if operation < (tonumber(redis.call('HGET', worker, 'operation')) or 0) then
-  return {'1000000', '1000000', 0, '-1', int(interval), '0', '', 0, 0}
+  return {'1000000', '1000000', 0, '-1', int(interval), '0', '', 0, 0, int(now)}
 end
 -- Tokens start at the time, so that a lost bucket never repeats one.
 redis.call('HSETNX', bucket_key, 'token', int(now))
@@ -295,4 +295,4 @@ redis.call('HSET', worker, 'operation', ARGV[3], 'granted', table.concat(granted
 local left = redis.call('ZCARD', ready.interactive) + redis.call('ZCARD', ready.batch)
 if left > 0 and redis.call('LLEN', ARGV[1] .. 'doorbell') == 0 then ring(1) end
 return {int(wait), int(longest_sleep(living)), left, next_due(), int(bucket.iv),
-  int(bucket.generation), bucket.hold, alone, outage and 1 or 0, unpack(leases)}
+  int(bucket.generation), bucket.hold, alone, outage and 1 or 0, int(now), unpack(leases)}
