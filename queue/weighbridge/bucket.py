@@ -18,20 +18,14 @@ from weighbridge.connection import RedisClient, connect, connect_unrepeated, que
 from weighbridge.draw import Draw
 from weighbridge.exchange import LimitAction, LimitReply
 from weighbridge.keys import Keys
+from weighbridge.regrowth import WHOLE, share_of
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
 
 MAX_PENALTY_S = 60.0
 
-WHOLE = 1_000_000
-"""Shares of the rate are integers, in millionths."""
-
-KEPT_AFTER_429 = 700_000
-KEPT_AFTER_RAMP = 250_000
-"""A ramp limit punishes a steep rise, so the fleet comes back slowly."""
-
-REGROWTH_S = 60.0
-"""From nothing to the full rate; the number stands in parts/bucket.lua too."""
+FAILING = "failing"
+"""The hold for an endpoint at which most calls fail; the word stands in parts/bucket.lua too."""
 
 
 def interval_us(rpm: int) -> int:
@@ -174,7 +168,7 @@ class Bucket:
             wait_us=int(min(max(refusal.wait_s, 0.0), MAX_PENALTY_S) * 1_000_000),
             generation=refusal.generation,
             hold=refusal.hold,
-            kept=KEPT_AFTER_RAMP if refusal.ramp else KEPT_AFTER_429,
+            ramp=refusal.ramp,
             interval_us=self._interval_us,
         )
         return fresh
@@ -205,7 +199,7 @@ class Bucket:
             rpm=_rpm(at["interval"]),
             by_operator=bool(at["by_operator"]),
             seen_rpm=_rpm(at["seen_interval"]) if now < at["seen_until"] else 0,
-            share=_share(at["cut"], now - at["cut_at"]),
+            share=share_of(at["cut"] or WHOLE, at["crest"], now - at["cut_at"]) / WHOLE,
             paused=bool(at["paused"]),
             hold=hold.decode() if isinstance(hold, bytes) else "",
             blocked_s=blocked_s if 0 < blocked_s <= MAX_PENALTY_S else 0.0,
@@ -221,6 +215,7 @@ _NUMBERS = (
     "seen_until",
     "cut",
     "cut_at",
+    "crest",
     "blocked_until",
     "paused",
     "minute",
@@ -234,12 +229,6 @@ _NUMBERS = (
 def _rpm(interval: int) -> int:
     """Give the rate back of which this is the interval."""
     return -(-60_000_000 // interval) if interval else 0
-
-
-def _share(cut: int, since_us: int) -> float:
-    """Say what a cut leaves by now; 0 stands for none."""
-    grown = max(0, since_us) / 1_000_000 / REGROWTH_S
-    return min(1.0, cut / WHOLE + grown) if cut else 1.0
 
 
 def _used(at: Mapping[str, int], now_s: int) -> float:

@@ -55,6 +55,20 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Calls:
+    """How a worker's calls went that were permitted in one generation of the bucket's penalties.
+
+    Args:
+        answered: with a count, or a refusal of the payload.
+        failed: by the endpoint or on the way to it, whatever the payload.
+    """
+
+    answered: int = 0
+    failed: int = 0
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TakeRequest:
     """One visit of a worker.
 
@@ -67,6 +81,7 @@ class TakeRequest:
         lead_us: how far ahead a slot must lie for this worker to be in time.
         in_flight: leases it holds, those that missed their slots not counted.
         held: jobs (digest, token) whose slots it missed.
+        calls: how those since its last visit went.
     """
 
     worker: str
@@ -83,6 +98,7 @@ class TakeRequest:
     in_flight: int = 0
     lead_us: int = 0
     held: tuple[tuple[str, int], ...] = ()
+    calls: Calls = Calls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,8 @@ class TakeReply:
         generation: of the bucket's penalties; a refused call says it back.
         hold: why only probes are let through, or empty.
         alone: whether a suspect waits until this worker holds nothing.
+        outage: whether by this visit the fleet began to hold, for most calls fail.
+        now_us: the moment of the visit by the server's clock.
     """
 
     visit_us: int
@@ -107,6 +125,8 @@ class TakeReply:
     generation: int
     hold: str
     alone: bool
+    outage: bool
+    now_us: int
     leases: tuple[Lease, ...]
 
 

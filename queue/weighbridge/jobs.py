@@ -139,11 +139,14 @@ class Jobs:
         }
         return [verdict for verdict in verdicts if verdict.lease.token not in lost]
 
-    async def release(self, leases: Sequence[Lease]) -> int:
-        """Give jobs back unharmed; returns how many leases still held."""
-        return await self._scripts.release(
-            self._redis, [(lease.digest, lease.token) for lease in leases]
-        )
+    async def release(self, leases: Sequence[Lease], *, behind: bool = False) -> int:
+        """Give jobs back unharmed; returns how many leases still held.
+
+        Args:
+            behind: put them behind their neighbours, so that others are tried first.
+        """
+        held = [(lease.digest, lease.token) for lease in leases]
+        return await self._scripts.release(self._redis, held, behind=behind)
 
     async def retry(self, lease: Lease, delay_s: float) -> bool:
         """Give a job back with an attempt used; False if the lease no longer held."""

@@ -70,7 +70,7 @@ class Scripts:
     async def take(self, redis: RedisClient, request: TakeRequest) -> TakeReply:
         """Visit the queue for leases. Never send this through a client that repeats commands."""
         keys = self._keys
-        visit, longest, left, due, interval, generation, hold, alone, *leases = await self._take(
+        visit, longest, left, due, interval, generation, hold, *rest = await self._take(
             redis,
             (
                 keys.ready(Lane.INTERACTIVE),
@@ -97,9 +97,13 @@ class Scripts:
                 "" if request.turn_us is None else request.turn_us,
                 request.in_flight,
                 request.lead_us,
+                request.calls.answered,
+                request.calls.failed,
+                request.calls.generation,
                 *(word for job in request.held for word in job),
             ),
         )
+        alone, outage, now, *leases = rest
         return TakeReply(
             visit_us=int(visit),
             longest_us=int(longest),
@@ -109,6 +113,8 @@ class Scripts:
             generation=int(generation),
             hold=_text(hold),
             alone=bool(alone),
+            outage=bool(outage),
+            now_us=int(now),
             leases=tuple(_lease(row) for row in leases),
         )
 
@@ -148,9 +154,11 @@ class Scripts:
             args += letter
         return int(await self._drop(redis, (self._keys.dead,), args))
 
-    async def release(self, redis: RedisClient, held: Sequence[tuple[str, int]]) -> int:
+    async def release(
+        self, redis: RedisClient, held: Sequence[tuple[str, int]], *, behind: bool
+    ) -> int:
         """Give jobs (digest, token) back unharmed; returns how many leases still held."""
-        args: list[Arg] = [self._keys.prefix]
+        args: list[Arg] = [self._keys.prefix, int(behind)]
         for digest, token in held:
             args += (digest, token)
         statuses = await self._release(redis, (self._keys.leased, self._keys.later), args)
@@ -200,11 +208,11 @@ class Scripts:
         wait_us: int,
         generation: int,
         hold: str,
-        kept: int,
+        ramp: bool,
         interval_us: int,
     ) -> tuple[int, bool]:
         """Pause the fleet; returns the wait until the pause ends in µs, and if it is a new one."""
-        args = (wait_us, generation, hold, kept, interval_us)
+        args = (wait_us, generation, hold, int(ramp), interval_us)
         wait, fresh = await self._penalise(redis, (self._keys.bucket,), args)
         return int(wait), bool(fresh)
 

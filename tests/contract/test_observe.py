@@ -111,7 +111,7 @@ async def test_the_rate_regrows_after_a_warning(queue: QueueUnderTest) -> None:
 async def test_a_warning_during_a_pause_cuts_no_more(queue: QueueUnderTest) -> None:
     await queue.set_rate(ONE_SLOT_RPM)
     await queue.bucket.penalise(Refusal(30, generation=0))
-    assert await queue.bucket.observe(limit=0, low=True) == 1_428_572
+    assert await queue.bucket.observe(limit=0, low=True) == 1_111_112
 
 
 async def test_a_warning_begins_no_generation(queue: QueueUnderTest) -> None:

@@ -95,14 +95,14 @@ async def test_a_clock_that_jumps_back_does_not_prolong_a_pause(queue: QueueUnde
 async def test_one_429_cuts_the_rate(queue: QueueUnderTest) -> None:
     await queue.set_rate(ONE_SLOT_RPM)
     await penalise(queue, 30)
-    assert await queue.interval_in_force() == 1_428_572  # seven tenths of the rate
+    assert await queue.interval_in_force() == 1_111_112  # nine tenths of the rate
 
 
 async def test_the_429s_of_one_generation_make_one_cut(queue: QueueUnderTest) -> None:
     await queue.set_rate(ONE_SLOT_RPM)
     begun = [await penalise(queue, 30) for _ in range(10)]
     assert begun == [True, *[False] * 9]
-    assert await queue.interval_in_force() == 1_428_572
+    assert await queue.interval_in_force() == 1_111_112
 
 
 async def test_429s_that_arrive_together_make_one_cut(queue: QueueUnderTest) -> None:
@@ -110,7 +110,7 @@ async def test_429s_that_arrive_together_make_one_cut(queue: QueueUnderTest) -> 
     async with anyio.create_task_group() as tasks:
         for _ in range(10):
             tasks.start_soon(penalise, queue, 30)
-    assert await queue.interval_in_force() == 1_428_572
+    assert await queue.interval_in_force() == 1_111_112
 
 
 async def test_a_lease_tells_its_calls_generation(queue: QueueUnderTest) -> None:
@@ -119,11 +119,21 @@ async def test_a_lease_tells_its_calls_generation(queue: QueueUnderTest) -> None
     assert (await queue.visit()).generation == 1
 
 
-async def test_a_429_of_the_new_generation_cuts_once_more(queue: QueueUnderTest) -> None:
+async def test_a_429_below_the_last_one_cuts_deeper(queue: QueueUnderTest) -> None:
     await queue.set_rate(ONE_SLOT_RPM)
     await penalise(queue, 30)
     assert await penalise(queue, 30, generation=1)
-    assert await queue.interval_in_force() == 2_040_817  # seven tenths of seven tenths
+    assert await queue.interval_in_force() == 1_388_889  # eight tenths of nine tenths
+
+
+async def test_a_429_where_the_last_one_came_cuts_little(queue: QueueUnderTest) -> None:
+    await queue.set_rate(ONE_SLOT_RPM)
+    await penalise(queue, 30)
+    await penalise(queue, 30, generation=1)
+    await queue.pass_time(30 + 11)  # from 0.72 to the foot of the plateau
+    assert SECOND_US / await queue.interval_in_force() == pytest.approx(0.9 * 0.97, abs=0.02)
+    await penalise(queue, 0, generation=2)
+    assert SECOND_US / await queue.interval_in_force() == pytest.approx(0.9 * 0.9 * 0.97, abs=0.02)
 
 
 async def test_a_stale_generation_cuts_nothing(queue: QueueUnderTest) -> None:
@@ -132,7 +142,7 @@ async def test_a_stale_generation_cuts_nothing(queue: QueueUnderTest) -> None:
     await penalise(queue, 30, generation=1)
     for stale in (0, 1):
         assert not await penalise(queue, 30, generation=stale)
-    assert await queue.interval_in_force() == 2_040_817
+    assert await queue.interval_in_force() == 1_388_889
 
 
 async def test_a_generation_from_before_the_bucket_was_lost_cuts_nothing(
@@ -166,12 +176,24 @@ async def test_slots_after_a_cut_are_further_apart(queue: QueueUnderTest) -> Non
     assert min(gaps(slots)) > 3 * SECOND_US
 
 
-@pytest.mark.parametrize(("after_s", "share"), [(0, 0.7), (9, 0.85), (15, 0.95), (18, 1), (60, 1)])
-async def test_the_rate_regrows_from_the_end_of_the_pause_on(
+@pytest.mark.parametrize(
+    ("after_s", "share"), [(0, 0.9), (3.6, 0.96), (45, 0.98), (90, 1), (120, 1)]
+)
+async def test_the_rate_regrows_from_the_end_of_the_pause_on_slowly_where_the_429_came(
     queue: QueueUnderTest, after_s: float, share: float
 ) -> None:
     await queue.set_rate(ONE_SLOT_RPM)
     await penalise(queue, 30)
+    await queue.pass_time(30 + after_s)
+    assert SECOND_US / await queue.interval_in_force() == pytest.approx(share, abs=0.01)
+
+
+@pytest.mark.parametrize(("after_s", "share"), [(0, 0.25), (15, 0.5), (30, 0.75), (45, 1)])
+async def test_after_a_ramp_limit_it_regrows_in_one_line(
+    queue: QueueUnderTest, after_s: float, share: float
+) -> None:
+    await queue.set_rate(ONE_SLOT_RPM)
+    await penalise(queue, 30, ramp=True)
     await queue.pass_time(30 + after_s)
     assert SECOND_US / await queue.interval_in_force() == pytest.approx(share, abs=0.02)
 
@@ -179,22 +201,22 @@ async def test_the_rate_regrows_from_the_end_of_the_pause_on(
 async def test_a_rate_that_has_regrown_is_exactly_the_full_one(queue: QueueUnderTest) -> None:
     await queue.set_rate(ONE_SLOT_RPM)
     await penalise(queue, 30)
-    await queue.pass_time(50)
+    await queue.pass_time(130)
     assert await queue.interval_in_force() == SECOND_US
 
 
 async def test_a_later_429_cuts_what_has_regrown(queue: QueueUnderTest) -> None:
     await queue.set_rate(ONE_SLOT_RPM)
     await penalise(queue, 30)
-    await queue.pass_time(60)
+    await queue.pass_time(130)
     await penalise(queue, 30, generation=1)
-    assert await queue.interval_in_force() == 1_428_572
+    assert await queue.interval_in_force() == 1_111_112
 
 
 async def test_visits_during_a_pause_do_not_delay_the_regrowth(queue: QueueUnderTest) -> None:
     await queue.set_rate(ONE_SLOT_RPM)
-    await penalise(queue, 30)
-    for _ in range(12):
+    await penalise(queue, 30, ramp=True)
+    for _ in range(20):
         await queue.visit()
         await queue.pass_time(4)
     assert await queue.interval_in_force() == SECOND_US
@@ -205,14 +227,14 @@ async def test_a_clock_that_jumps_back_does_not_freeze_a_cut(queue: QueueUnderTe
     await penalise(queue, 30)
     await queue.pass_time(-3600)
     await queue.visit()
-    await queue.pass_time(18)
+    await queue.pass_time(100)
     assert await queue.interval_in_force() == SECOND_US
 
 
 async def test_the_state_tells_of_the_pause_and_the_cut(queue: QueueUnderTest) -> None:
     await penalise(queue, 30)
     state = await queue.bucket.inspect()
-    assert state.share == pytest.approx(0.7)
+    assert state.share == pytest.approx(0.9)
     assert 25 < state.blocked_s <= 30
 
 

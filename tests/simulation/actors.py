@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 
 from simulation.events import SECOND
-from simulation.server_clock import ServerClock
+
+from weighbridge_worker.outcomes import Outcomes
+from weighbridge_worker.server_clock import ServerClock
 
 Span = tuple[float, float]
 
@@ -19,8 +21,6 @@ class Conditions:
         uplink: from a worker to the endpoint.
         answer: from there back, the endpoint's own work included.
         seen_for: how long a worker counts as living after its last visit.
-        clocks: whether workers learn the server's clock, as they do not yet; else each visit bounds
-            it alone.
     """
 
     round_trip: Span = (500, 5_000)
@@ -30,7 +30,6 @@ class Conditions:
     uplink: Span = (500, 5_000)
     answer: Span = (50_000, 300_000)
     seen_for: float = 30 * SECOND
-    clocks: bool = False
 
 
 USUAL = Conditions()
@@ -51,6 +50,7 @@ class Worker:
 
     places: int
     clock: ServerClock = field(default_factory=ServerClock)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     busy: int = 0
     held: int = 0
     due: float | None = None
@@ -72,12 +72,14 @@ class Permit:
     Args:
         late: when it is stale, by the worker's clock.
         again: whether its job missed a slot before.
+        probe: whether its call is a hold's probe.
     """
 
     late: float
     generation: int
     operation: int
     again: bool
+    probe: bool = False
 
 
 @dataclass(slots=True)
@@ -87,10 +89,12 @@ class Record:
     Args:
         attempts: when each call began.
         refused: when each 429 was given.
+        failed: when each call met an endpoint that was down.
         missed: slots that were not used in time.
     """
 
     attempts: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
+    failed: list[float] = field(default_factory=list)
     visits: int = 0
     missed: int = 0

@@ -13,7 +13,12 @@ class Endpoint:
 
     Args:
         depth: calls that its bucket forgives at once.
+
+    Attributes:
+        failing: the share of the calls that fail, whatever the bucket holds.
     """
+
+    failing = 0.0
 
     def __init__(self, events: Events, per_minute: float, depth: float) -> None:
         self._bucket = TokenBucket(per_minute, round(depth), lambda: events.now / SECOND)

@@ -16,7 +16,6 @@ from simulation.actors import USUAL, Conditions, Permit, Record, Span, Worker
 from simulation.endpoint import Endpoint
 from simulation.events import MILLISECOND, SECOND, Events
 from simulation.lua_bucket import LuaBucket, Visit
-from simulation.server_clock import ServerClock
 
 SERVER_DEPTH = 10
 MAX_GRACE = 250 * MILLISECOND
@@ -25,9 +24,6 @@ MIN_GRACE = 10 * MILLISECOND
 
 FIRST_SIT_OUT = SECOND / 10
 MAX_SIT_OUT = 10 * SECOND
-WARM_UP = 8
-"""Round trips before the first visit, by which a worker learns the server's clock."""
-
 UNLIMITED = 10**15
 
 
@@ -90,11 +86,6 @@ class Fleet:
         """Start a worker."""
         worker = Worker(self._places)
         self.workers.append(worker)
-        for _ in range(WARM_UP):
-            out, back = self._one_way(), self._one_way()
-            worker.clock.learn(
-                asked_at=self.now - out - back, read=self.now - back, replied_at=self.now
-            )
         self._plan(worker, self.now + self._dice.random() * within)
         return worker
 
@@ -149,7 +140,8 @@ class Fleet:
         """Run the script; the server does one thing at a time."""
         now = math.ceil(max(self.now, self._server_free))
         want = min(worker.places - worker.busy, self.jobs) + worker.held
-        visit = self.bucket.visit(now, self._living(worker, now), left, want)
+        living, calls = self._living(worker, now), worker.outcomes.report()
+        visit = self.bucket.visit(now, living, left, want, calls)
         again = min(worker.held, len(visit.slots))
         fresh = len(visit.slots) - again
         worker.held -= again
@@ -175,14 +167,17 @@ class Fleet:
     ) -> None:
         if self._away(self._reply, worker, asked, read, visit, again, empty):
             return
-        clock = worker.clock if self._conditions.clocks else ServerClock()
+        clock = worker.clock
         clock.learn(asked_at=asked, read=read, replied_at=self.now)
+        worker.outcomes.follow(visit.generation)
         fetched = self.now
         if visit.slots:
             fetched += self._one_way() + self._one_way()
         for index, slot in enumerate(visit.slots):
             late = clock.possibly_from(slot) + self.grace
-            permit = Permit(late, visit.generation, worker.operation, index < again)
+            permit = Permit(
+                late, visit.generation, worker.operation, index < again, bool(visit.hold)
+            )
             self.events.at(max(clock.surely_from(slot), fetched), self._begin, worker, permit)
         self.events.at(fetched, self._sleep, worker, visit, empty, self.now)
 
@@ -226,25 +221,36 @@ class Fleet:
             worker.misses += 1
 
     def _arrive(self, worker: Worker, permit: Permit) -> None:
-        pause = None
-        if not self.endpoint.passes():
+        failing = self.endpoint.failing
+        pause, failed = None, failing > 0 and self._dice.random() < failing
+        if failed:
+            self.record.failed.append(self.now)
+        elif not self.endpoint.passes():
             self.record.refused.append(self.now)
             pause = self.endpoint.retry_after()
         answered = self.now + self._between(self._conditions.answer)
-        self.events.at(answered, self._answered, worker, permit, pause)
+        self.events.at(answered, self._answered, worker, permit, pause, failed)
 
-    def _answered(self, worker: Worker, permit: Permit, pause: int | None) -> None:
-        if self._away(self._answered, worker, permit, pause):
+    def _answered(self, worker: Worker, permit: Permit, pause: int | None, failed: bool) -> None:
+        if self._away(self._answered, worker, permit, pause, failed):
             return
         if pause is not None:
             self.jobs += 1
             self.events.at(self.now + self._one_way(), self._penalise, pause, permit.generation)
+        else:
+            self.jobs += failed
+            worker.outcomes.note(permit.generation, failed=failed)
+            if permit.probe and not failed:
+                self.events.at(self.now + self._one_way(), self._probed)
         worker.busy -= 1
         if permit.operation >= worker.missed_in:
             worker.misses = 0
         if worker.full:
             worker.full = False
             self._plan(worker, self.now)
+
+    def _probed(self) -> None:
+        self.bucket.probed(math.ceil(self.now))
 
     def _penalise(self, pause: int, generation: int) -> None:
         self.bucket.penalise(math.ceil(self.now), pause, generation)

@@ -9,34 +9,43 @@ from typing import Any, NamedTuple
 
 from lupa.lua51 import LuaRuntime
 
-from weighbridge.bucket import KEPT_AFTER_429
+from weighbridge.exchange import Calls
 
-PARTS = ("bucket", "turns")
+NO_CALLS = Calls()
+
+PARTS = ("regrowth", "bucket", "outage", "turns")
 
 # What `take` does with the parts; the state stays on Lua's side, as it stays in Redis.
 ENTRY = """
 local fields = {}
 local api = {}
 
-function api.visit(now, interval, living, left, want)
+function api.visit(now, interval, living, left, want, answered, failed, generation)
   local bucket = open_bucket(fields, now, interval)
+  judge_calls(bucket, answered, failed, generation)
   local visit = begin_visit(bucket, living, left)
   local slots = {}
   while #slots < math.min(want, visit.quota) do slots[#slots + 1] = use_slot(bucket) end
   local wait = end_visit(bucket, visit)
   fields = bucket
-  return wait, longest_sleep(living), bucket.generation, bucket.iv, unpack(slots)
+  return wait, longest_sleep(living), bucket.generation, bucket.iv, bucket.hold, unpack(slots)
 end
 
-function api.penalise(now, interval, wait, generation, hold, kept)
+function api.penalise(now, interval, wait, generation, hold, ramp)
   local bucket = open_bucket(fields, now, interval)
-  penalise_bucket(bucket, wait, generation, hold, kept)
+  penalise_bucket(bucket, wait, generation, hold, ramp)
   fields = bucket
 end
 
 function api.resume(now, interval)
   local bucket = open_bucket(fields, now, interval)
   resume_bucket(bucket)
+  fields = bucket
+end
+
+function api.probed(now, interval)
+  local bucket = open_bucket(fields, now, interval)
+  end_hold(bucket)
   fields = bucket
 end
 
@@ -64,6 +73,7 @@ class Visit(NamedTuple):
         longest_sleep: µs after which it should look even so.
         generation: of the bucket's penalties, to be named by a 429 of these slots.
         interval: µs between two slots at the rate in force.
+        hold: why a slot is a probe's, or empty.
         slots: moments of the granted permits, µs by the server's clock.
     """
 
@@ -71,6 +81,7 @@ class Visit(NamedTuple):
     longest_sleep: float
     generation: int
     interval: float
+    hold: str
     slots: tuple[float, ...]
 
 
@@ -97,26 +108,34 @@ class LuaBucket:
         source = change("".join(shipped(part) for part in PARTS)) + ENTRY
         self._api: Any = LuaRuntime(unpack_returned_tuples=True).execute(source)
 
-    def visit(self, now: int, living: int, left: int | None, want: int) -> Visit:
+    def visit(
+        self, now: int, living: int, left: int | None, want: int, calls: Calls = NO_CALLS
+    ) -> Visit:
         """Come for at most ``want`` slots.
 
         Args:
             now: µs by the server's clock.
             living: workers seen lately.
             left: µs that remain of this worker's turn; None if it has none.
+            calls: how those since its last visit went.
         """
-        reply = self._api.visit(now, self.interval, living, left, want)
-        return Visit(reply[0], reply[1], reply[2], reply[3], reply[4:])
+        went = (calls.answered, calls.failed, calls.generation)
+        reply = self._api.visit(now, self.interval, living, left, want, *went)
+        return Visit(reply[0], reply[1], reply[2], reply[3], reply[4], reply[5:])
 
     def penalise(
-        self, now: int, wait: int, generation: int, hold: str = "", kept: int = KEPT_AFTER_429
+        self, now: int, wait: int, generation: int, hold: str = "", *, ramp: bool = False
     ) -> None:
         """Report a 429 of a call that was permitted in this generation."""
-        self._api.penalise(now, self.interval, wait, generation, hold, kept)
+        self._api.penalise(now, self.interval, wait, generation, hold, ramp)
 
     def resume(self, now: int) -> None:
         """End a pause and a hold."""
         self._api.resume(now, self.interval)
+
+    def probed(self, now: int) -> None:
+        """End a hold, for its probe succeeded."""
+        self._api.probed(now, self.interval)
 
     def share(self, now: int) -> int:
         """Return the share of the full rate in force, in millionths."""

@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from simulation.lua_bucket import LuaBucket, Visit
 
+from weighbridge.exchange import Calls
+from weighbridge.regrowth import share_of
+
 START = 1_795_000_000_000_000
 MILLISECOND = 1_000
 SECOND = 1_000_000
@@ -24,6 +27,9 @@ HORIZON = 100 * MILLISECOND
 MAX_PAUSE = MINUTE
 MAX_HOLD = 600 * SECOND
 WHOLE = 1_000_000
+REGROWTH = MINUTE
+RETURN = 105 * SECOND
+LEAST = Fraction(1, 20)
 WORKERS = 3
 
 RATES = st.sampled_from([6, 60, 100, 300, 1_000, 3_000, 5_000, 20_000, 100_000, 1_000_000])
@@ -58,6 +64,33 @@ def exact_interval(bucket: LuaBucket, now: int) -> Fraction:
 
 def horizon_of(interval: Fraction | int) -> Fraction:
     return Fraction(max(HORIZON, interval))
+
+
+def exact_cut(share: int, crest: int, *, ramp: bool) -> Fraction:
+    """Return what a 429 at a share leaves, if the last one came at the crest."""
+    expected = share >= crest * 96 // 100
+    kept = Fraction(25, 100) if ramp else Fraction(9, 10) if expected else Fraction(8, 10)
+    return min(Fraction(share, WHOLE), max(LEAST, Fraction(share, WHOLE) * kept))
+
+
+def plateau(crest: int) -> tuple[Fraction, Fraction]:
+    """Return the shares between which the rate regrows slowly."""
+    return Fraction(crest, WHOLE) * Fraction(96, 100), Fraction(crest, WHOLE) * Fraction(101, 100)
+
+
+def exact_share(cut: int, crest: int, since: int) -> Fraction:
+    """Return the share of the rate at some time after a cut, not rounded: three straight lines."""
+    (start, end), share, time = plateau(crest), Fraction(cut, WHOLE), Fraction(since)
+    crossing = RETURN - (1 - end) * REGROWTH
+    for to, height, duration in (
+        (start, Fraction(1), Fraction(REGROWTH)),
+        (end, end - start, crossing),
+        (Fraction(2), Fraction(1), Fraction(REGROWTH)),
+    ):
+        if share < to:
+            climb = min(time, (to - share) * duration / height)
+            share, time = share + climb * height / duration, time - climb
+    return min(Fraction(1), share)
 
 
 class Schedule(RuleBasedStateMachine):
@@ -108,15 +141,44 @@ class Schedule(RuleBasedStateMachine):
             self.real = max(self.real, dues[worker])
             self.a_worker_comes(worker, 70)
 
-    @rule(wait=PAUSES, stale=st.booleans())
-    def a_429_is_reported(self, wait: int, stale: bool) -> None:
+    @rule(wait=PAUSES, stale=st.booleans(), ramp=st.booleans())
+    def a_429_is_reported(self, wait: int, stale: bool, ramp: bool) -> None:
         before = self.bucket.share(self.now)
+        crest = self.stored.get("crest") or 0
         generation = self.stored.get("generation") or 0
-        self.bucket.penalise(self.now, wait, generation - stale)
+        self.bucket.penalise(self.now, wait, generation - stale, ramp=ramp)
         assert self.stored["blocked_until"] <= self.now + MAX_PAUSE
         assert self.stored["generation"] == generation + (not stale)
-        after = self.bucket.share(self.now)
-        assert after == before if stale else after <= before
+        left = Fraction(before, WHOLE) if stale else exact_cut(before, crest, ramp=ramp)
+        assert 0 <= left - Fraction(self.bucket.share(self.now), WHOLE) < Fraction(1, WHOLE)
+        if not stale:
+            assert self.stored["crest"] == (0 if ramp else before)
+
+    @rule(answered=st.integers(0, 30), failed=st.integers(0, 30), stale=st.booleans())
+    def calls_are_reported(self, answered: int, failed: int, stale: bool) -> None:
+        before = self.bucket.share(self.now)
+        generation, held, failures = (
+            self.stored.get(name) or 0 for name in ("generation", "hold", "failures")
+        )
+        visit = self.bucket.visit(
+            self.now, WORKERS, None, 0, Calls(answered, failed, generation - stale)
+        )
+        if not held and not stale:
+            failures = max(0, failures + failed - answered)
+            held = failures >= 20 and 2 * failures * int(visit.interval) >= SECOND
+            failures *= not held
+            generation += held
+        assert bool(visit.hold) == bool(held)
+        assert (self.stored["failures"], self.stored["generation"]) == (failures, generation)
+        assert self.bucket.share(self.now) == before
+
+    @rule()
+    def a_probe_succeeds(self) -> None:
+        before, held = self.bucket.share(self.now), self.stored.get("hold")
+        self.bucket.probed(self.now)
+        assert not self.stored["hold"]
+        left = max(min(LEAST, Fraction(before, WHOLE)), Fraction(before, WHOLE * (1 + bool(held))))
+        assert 0 <= left - Fraction(self.bucket.share(self.now), WHOLE) < Fraction(1, WHOLE)
 
     @rule(step=STEPS)
     def the_clock_jumps(self, step: int) -> None:
@@ -238,6 +300,28 @@ def test_all_the_429s_of_one_generation_make_one_cut_and_the_longest_pause_count
     assert bucket.stored()["generation"] == generation + 1
     assert bucket.stored()["blocked_until"] == max(ends)
     assert first_slot(bucket, START + apart) >= max(ends)
+
+
+SHARES = st.integers(int(LEAST * WHOLE), WHOLE)
+
+
+@given(SHARES, st.one_of(st.just(0), SHARES), st.lists(st.integers(0, 200 * SECOND), max_size=9))
+def test_the_rate_regrows_as_the_exact_model_does(cut: int, crest: int, times: list[int]) -> None:
+    bucket = bucket_of(3_000)
+    for name, value in {"cut": cut, "crest": crest, "cut_at": START}.items():
+        bucket.store(name, value)
+    shares = [bucket.share(START + time) for time in sorted(times)]
+    assert shares == sorted(shares)
+    # Seen from outside it is the same; but for its rounding it is the exact one.
+    assert shares == [share_of(cut, crest, time) for time in sorted(times)]
+    for share, time in zip(shares, sorted(times), strict=True):
+        # A millionth is a long way on a low plateau.
+        early, late = (
+            exact_share(cut, crest, max(0, time + apart))
+            for apart in (-50 * MILLISECOND, 50 * MILLISECOND)
+        )
+        assert early - Fraction(2, WHOLE) <= Fraction(share, WHOLE) <= late + Fraction(2, WHOLE)
+    assert bucket.share(START + 120 * SECOND + max(0, crest * 4 // 5 - cut) * 60) == WHOLE
 
 
 @given(st.integers(1, 6))

@@ -15,6 +15,7 @@ from support.stored_queue import LEASE_S, ORPHAN_TTL_MS, StoredQueue
 from weighbridge.bucket import Bucket
 from weighbridge.connection import RedisClient, connect, connect_unrepeated
 from weighbridge.exchange import (
+    Calls,
     Cancelled,
     Ending,
     Settled,
@@ -32,6 +33,8 @@ from weighbridge.scripts import Scripts
 FASTEST_RPM = 1_000_000
 """The default rate, so that only tests of the bucket meet it."""
 
+
+NO_CALLS = Calls()
 
 ONE_SLOT_RPM = 60
 """A rate at which a visit brings one slot, and the next one lies a second ahead."""
@@ -136,6 +139,7 @@ class QueueUnderTest(StoredQueue):
         suspects: int = 0,
         in_flight: int = 0,
         held: Sequence[Lease] = (),
+        calls: Calls = NO_CALLS,
         lease_s: float = LEASE_S,
         interval_us: int = 60_000_000 // FASTEST_RPM,
         heard: bool = True,
@@ -146,6 +150,7 @@ class QueueUnderTest(StoredQueue):
         Args:
             turn_us: what remains of the worker's turn: it has come, unless the test is about turns.
             held: leases whose slots the worker missed.
+            calls: how its calls since its last visit went.
             heard: the reply arrives; otherwise the worker never learns what it was granted.
             again: send the last operation a second time, as a repeating client would.
         """
@@ -166,6 +171,7 @@ class QueueUnderTest(StoredQueue):
                 lead_us=lead_us,
                 in_flight=in_flight,
                 held=tuple((lease.digest, lease.token) for lease in held),
+                calls=calls,
             )
         )
         if heard:

@@ -59,6 +59,21 @@ async def test_a_throttled_call_costs_its_job_no_attempt_and_pauses_the_fleet(
     assert len(answers.bodies) == 2
 
 
+async def test_a_worker_that_may_leaves_an_endpoint_that_stays_down(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weighbridge_worker.pool.PATIENCE", 2)
+    answers = Answers(error=lambda _: PassingFailure("http_500", "boom"))
+    async with Client.connect(redis_url) as wb:
+        for number in range(20):
+            await wb.submit(payload(f"hello {number}"))
+        with pytest.raises(ExceptionGroup) as caught:
+            async with running_pool(redis_url, answers, rpm=1_200, leaves_if_refused=True):
+                await anyio.sleep(60)
+        assert caught.group_contains(PassingFailure, match="most calls to the endpoint fail: boom")
+        assert await live_jobs(redis_url) == 20
+
+
 async def test_a_refused_key_stops_the_worker_and_gives_its_jobs_back(redis_url: str) -> None:
     answers = Answers(error=lambda _: KeyRefused("key_refused", "invalid x-api-key"))
     async with Client.connect(redis_url) as wb:

@@ -35,13 +35,13 @@ class HeldLease:
     """A lease in this process, its times on the loop's clock.
 
     Args:
-        slot_at: the moment of its permit, counted from the reply: never early.
-        forfeit_at: from then on the permit is stale, counted from the request: never late.
-        ends_at: when another may own the job, counted from the request.
+        slot_at: the moment of its permit, by what is known of the server's clock: never early.
+        forfeit_at: from then on the permit is stale, by the same: never late.
+        ends_at: when another may own the job, by the same: never late.
         operation: the take that brought it.
         missed: whether it missed a slot before.
         generation: of the bucket's penalties when the permit was granted.
-        probe: whether the fleet holds and this call is its probe.
+        probe: why the fleet holds, if this call is its probe; else empty.
     """
 
     lease: Lease
@@ -52,15 +52,21 @@ class HeldLease:
     operation: int = 0
     missed: bool = False
     generation: int = 0
-    probe: bool = False
+    probe: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """The job ends with this result; ``tokens`` if a call counted it."""
+    """The job ends with this result.
+
+    Args:
+        tokens: if a call counted it.
+        call_failed: whether the endpoint failed its last call; None if there was none.
+    """
 
     result: Counted | Failed
     tokens: Tokens | None = None
+    call_failed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +84,13 @@ class Release:
     Args:
         refusal: what the whole fleet is to make of it, if anything.
         key_refused: the words with which the endpoint refused this worker's key, or empty.
+        probe_failed: how it failed, if it was the fleet's probe; then others go first.
     """
 
     code: str
     refusal: Refusal | None = None
     key_refused: str = ""
+    probe_failed: PassingFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,22 +160,29 @@ class Executor:
             with anyio.fail_after(held.ends_at - anyio.current_time()):
                 tokens = await self._counter.count(body, lease.betas)
         except PermanentFailure as error:
-            return Settle(self._failed(lease, error.failure_code, str(error), lease.attempts + 1))
+            failed = self._failed(lease, error.failure_code, str(error), lease.attempts + 1)
+            return Settle(failed, call_failed=False)
         except PassingFailure as error:
-            return self._retry(lease, error.failure_code, str(error))
+            return self._retry(held, error)
         except Throttled as error:
             refusal = Refusal(error.retry_after_s, held.generation, error.hold, error.ramp)
             return Release(error.failure_code, refusal=refusal)
         except KeyRefused as error:
             return Release(error.failure_code, key_refused=str(error))
         except TimeoutError:
-            return self._retry(lease, "timeout", "the lease ended before the answer came")
-        return Settle(_counted(lease, tokens), tokens)
+            late = PassingFailure("timeout", "the lease ended before the answer came")
+            return self._retry(held, late)
+        return Settle(_counted(lease, tokens), tokens, call_failed=False)
 
-    def _retry(self, lease: Lease, code: str, message: str) -> Decision:
+    def _retry(self, held: HeldLease, error: PassingFailure) -> Decision:
+        """Use an attempt; but a fleet's probe fails for the fleet, and no job is to pay for it."""
+        lease, code = held.lease, error.failure_code
+        if held.probe:
+            self._log.info("probe_failed", digest=lease.digest[:12], code=code)
+            return Release(code, probe_failed=error)
         attempts = lease.attempts + 1
         if attempts >= self._max_attempts:
-            return Settle(self._failed(lease, code, message, attempts))
+            return Settle(self._failed(lease, code, str(error), attempts), call_failed=True)
         delay_s = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempts))  # noqa: S311
         self._log.info("call_failed", digest=lease.digest[:12], code=code, attempts=attempts)
         return Retry(delay_s, code)

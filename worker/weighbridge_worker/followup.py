@@ -5,9 +5,9 @@ from collections.abc import Callable
 from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
-from weighbridge.bucket import Bucket, Refusal
+from weighbridge.bucket import FAILING, Bucket, Refusal
 from weighbridge.jobs import Jobs
-from weighbridge_worker.calls import Tokens
+from weighbridge_worker.calls import PassingFailure
 from weighbridge_worker.executor import Decision, HeldLease, Hold, Release, Retry, Settle
 from weighbridge_worker.feedback import Feedback
 from weighbridge_worker.settler import Settler
@@ -21,6 +21,7 @@ class FollowUp:
 
     Args:
         key_refused: told the code and the words when the endpoint refuses our key.
+        probed: told how each probe of a held fleet failed, or None if it succeeded.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class FollowUp:
         taker: Taker,
         feedback: Feedback,
         key_refused: Callable[[str, str], None],
+        probed: Callable[[PassingFailure | None], None],
         log: FilteringBoundLogger,
     ) -> None:
         self._jobs = jobs
@@ -39,10 +41,14 @@ class FollowUp:
         self._taker = taker
         self._feedback = feedback
         self._key_refused = key_refused
+        self._probed = probed
         self._log = log
 
     async def carry_out(self, held: HeldLease, decision: Decision) -> None:
         """Carry one decision out, and free the lease's place."""
+        failed = _call_failed(decision)
+        if failed is not None:
+            self._taker.heard(held, failed=failed)
         try:
             if isinstance(decision, Settle):
                 self._settler.settle(held, decision.result)
@@ -57,13 +63,16 @@ class FollowUp:
             self._taker.missed(held)
         else:
             self._taker.finished(held)
-        if isinstance(decision, Settle) and decision.tokens is not None:
-            await self._learn(held, decision.tokens)
+        if isinstance(decision, Settle):
+            await self._learn(held, decision)
 
     async def _release(self, held: HeldLease, decision: Release) -> None:
         if decision.refusal is not None:
             await self._penalise(decision.code, decision.refusal)
-        await self._jobs.release([held.lease])
+        failure = decision.probe_failed
+        await self._jobs.release([held.lease], behind=failure is not None)
+        if failure is not None:
+            self._probed(failure)
         if decision.key_refused:
             self._key_refused(decision.code, decision.key_refused)
 
@@ -73,13 +82,30 @@ class FollowUp:
             event = "holding" if refusal.hold else "throttled"
             self._log.warning(event, code=code, pause_s=refusal.wait_s)
 
-    async def _learn(self, held: HeldLease, tokens: Tokens) -> None:
-        """Take what a success tells: of the key, of a hold, of the endpoint's bucket."""
+    async def _learn(self, held: HeldLease, decision: Settle) -> None:
+        """Take what an answer tells: of the key, of a hold, of the endpoint's bucket."""
         try:
-            self._taker.key_accepted()
-            if held.probe:
+            if decision.tokens is not None:
+                self._taker.key_accepted()
+            if _ends_hold(held, decision):
                 await self._bucket.probed()
                 self._log.info("resumed")
-            await self._feedback.heard(tokens)
+                self._probed(None)
+            if decision.tokens is not None:
+                await self._feedback.heard(decision.tokens)
         except RedisError as error:
             self._log.debug("feedback_lost", error=type(error).__name__)
+
+
+def _call_failed(decision: Decision) -> bool | None:
+    """Say whether the endpoint failed the call; None if there was none, or it says nothing."""
+    if isinstance(decision, Settle):
+        return decision.call_failed
+    return True if isinstance(decision, Retry) else None
+
+
+def _ends_hold(held: HeldLease, decision: Settle) -> bool:
+    """Say whether a probe succeeded; where calls failed, any answer is a success."""
+    if decision.tokens is not None:
+        return bool(held.probe)
+    return held.probe == FAILING and decision.call_failed is False

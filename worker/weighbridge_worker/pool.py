@@ -19,7 +19,7 @@ from weighbridge.jobs import Jobs
 from weighbridge.keys import Keys
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
-from weighbridge_worker.calls import Counter, KeyRefused
+from weighbridge_worker.calls import Counter, KeyRefused, PassingFailure
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Executor, HeldLease, Release
 from weighbridge_worker.feedback import Feedback
@@ -29,6 +29,9 @@ from weighbridge_worker.intake import Intake
 from weighbridge_worker.settings import WorkerSettings
 from weighbridge_worker.settler import Settler
 from weighbridge_worker.taker import Taker, TakerSettings
+
+PATIENCE = 7
+"""Failed probes in a row, about a minute, after which a worker leaves that may."""
 
 GIVE_BACK_S = 2.0
 """How long a stopped worker may take to give its leases back."""
@@ -67,7 +70,8 @@ class Pool:
         self._draining = anyio.Event()
         self._stopping = anyio.CancelScope()
         self._settling: TaskGroup = anyio.create_task_group()
-        self._refused: KeyRefused | None = None
+        self._refused: KeyRefused | PassingFailure | None = None
+        self._failed_probes = 0
         self._jobs = Jobs(redis, unrepeated, keys, scripts, worker.retention)
         self._bucket = Bucket(redis, keys, scripts, rpm=worker.rate)
         self._settler = Settler(self._jobs, self._log)
@@ -111,6 +115,7 @@ class Pool:
             self._taker,
             Feedback(self._bucket, self._log, rpm=worker.rate),
             self._key_refused,
+            self._probed,
             self._log,
         )
         self._tasks: TaskGroup
@@ -165,6 +170,7 @@ class Pool:
             QueueUnreachable: the server does not answer at the start.
             ScopeMismatch: the namespace holds counts that depend on other settings.
             KeyRefused: the endpoint does not accept this worker's key; its jobs were given back.
+            PassingFailure: most calls fail, for a minute by now; its jobs were given back.
         """
         with queue_errors():
             await self._claim_scope()
@@ -221,6 +227,16 @@ class Pool:
         else:
             self._taker.key_refused(code)
 
+    def _probed(self, failure: PassingFailure | None) -> None:
+        self._failed_probes = self._failed_probes + 1 if failure else 0
+        if failure and self._leaves_if_refused and self._failed_probes >= PATIENCE:
+            self._refused = PassingFailure(
+                failure.failure_code,
+                f"most calls to the endpoint fail: {failure}; what was counted is kept, start again"
+                " when it is well",
+            )
+            self.drain()
+
 
 @asynccontextmanager
 async def open_pool(
@@ -235,8 +251,9 @@ async def open_pool(
     """Make a pool with connections of its own, and close them.
 
     Args:
-        leaves_if_refused: end with ``KeyRefused`` where the endpoint refuses the key; otherwise the
-            worker stays away from the queue but for a probe, until the key is accepted.
+        leaves_if_refused: end with ``KeyRefused`` where the endpoint refuses the key, with
+            ``PassingFailure`` where most calls fail for a minute; otherwise the worker stays away
+            from the queue but for a probe, until the key is accepted, the endpoint well again.
     """
     redis, unrepeated = connect(queue.redis_url), connect_unrepeated(queue.redis_url)
     try:

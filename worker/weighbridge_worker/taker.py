@@ -19,12 +19,17 @@ from weighbridge.jobs import Jobs
 from weighbridge.records import Lease
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Draining, HeldLease
+from weighbridge_worker.outcomes import Outcomes
+from weighbridge_worker.server_clock import ServerClock
 from weighbridge_worker.standing import Standing
 
 EARLY_US = 500
 """A turn that is nearer than this has come."""
 
 MAX_GRACE_S = 0.25
+MIN_GRACE_S = 0.01
+"""Below it no process could keep its slots, at rates whose endpoints forgive far more than ten."""
+
 SERVER_DEPTH = 10
 """How many calls the endpoint's own bucket is assumed to forgive at once."""
 
@@ -47,7 +52,7 @@ class TakerSettings:
 
     def grace_s(self, interval_us: int) -> float:
         """How late a slot may be used: half of what the endpoint's bucket forgives."""
-        return min(MAX_GRACE_S, SERVER_DEPTH / 2 * interval_us / 1_000_000)
+        return max(MIN_GRACE_S, min(MAX_GRACE_S, SERVER_DEPTH / 2 * interval_us / 1_000_000))
 
 
 class Taker:
@@ -76,6 +81,8 @@ class Taker:
         self._held: dict[int, HeldLease] = {}
         self._missed: dict[int, HeldLease] = {}
         self.standing = Standing()
+        self._outcomes = Outcomes()
+        self._server_clock = ServerClock()
         self._place_freed = anyio.Event()
         self._idle = anyio.CancelScope()
         self._operation = 0
@@ -103,6 +110,10 @@ class Taker:
     @property
     def _suspects(self) -> int:
         return sum(held.lease.deliveries >= SUSPECT_FROM for held in self._held.values())
+
+    def heard(self, held: HeldLease, *, failed: bool) -> None:
+        """Note for the next visit whether the endpoint failed a call, or answered it."""
+        self._outcomes.note(held.generation, failed=failed)
 
     def finished(self, held: HeldLease) -> None:
         """Free a lease's place."""
@@ -167,18 +178,23 @@ class Taker:
         reply = await self._jobs.take(self._request(requested_at))
         self.taken_at = replied_at = anyio.current_time()
         self.hold = reply.hold
+        read = reply.now_us / 1_000_000
+        self._server_clock.learn(asked_at=requested_at, read=read, replied_at=replied_at)
         fresh = [lease for lease in reply.leases if lease.token not in self._missed]
         bodies = await self._jobs.payloads(fresh) if fresh else []
         # Confirmed only now: what a lost reply or a failed read granted is taken back, unharmed.
         self._confirmed = self._operation
         self._turn_at = replied_at + reply.visit_us / 1_000_000
         self._interval_us = reply.interval_us
+        self._outcomes.follow(reply.generation)
+        if reply.outage:
+            self._log.warning("holding", code=reply.hold)
         self._ceiling.follow(reply.interval_us)
         if reply.leases:
             self.standing.began(anyio.current_time() - requested_at)
         body_of = {lease.token: body for lease, body in zip(fresh, bodies, strict=True)}
         for lease in reply.leases:
-            self._begin(lease, body_of, reply, requested_at, replied_at)
+            self._begin(lease, body_of, reply)
         return reply
 
     def _request(self, now: float) -> TakeRequest:
@@ -200,34 +216,30 @@ class Taker:
             turn_us=0 if turn_us is not None and turn_us < EARLY_US else turn_us,
             in_flight=self._busy,
             lead_us=int(self.standing.lead_s(settings.grace_s(self._interval_us)) * 1_000_000),
+            calls=self._outcomes.report(),
             held=()
             if resting
             else tuple((held.lease.digest, token) for token, held in self._missed.items()),
         )
 
-    def _begin(
-        self,
-        lease: Lease,
-        body_of: dict[int, bytes | None],
-        reply: TakeReply,
-        requested_at: float,
-        replied_at: float,
-    ) -> None:
+    def _begin(self, lease: Lease, body_of: dict[int, bytes | None], reply: TakeReply) -> None:
         before = self._missed.pop(lease.token, None)
         if lease.verdict == LOST:
             self._held.pop(lease.token, None)
             return
-        slot_s = lease.slot_us / 1_000_000
+        clock = self._server_clock
+        slot = (reply.now_us + lease.slot_us) / 1_000_000
+        ends = (reply.now_us + lease.ends_us) / 1_000_000
         held = HeldLease(
             lease,
             before.body if before is not None else body_of[lease.token],
-            slot_at=replied_at + slot_s,
-            forfeit_at=requested_at + slot_s + self._settings.grace_s(reply.interval_us),
-            ends_at=requested_at + lease.ends_us / 1_000_000,
+            slot_at=clock.surely_from(slot),
+            forfeit_at=clock.possibly_from(slot) + self._settings.grace_s(reply.interval_us),
+            ends_at=clock.possibly_from(ends),
             operation=self._operation,
             missed=before is not None,
             generation=reply.generation,
-            probe=bool(reply.hold),
+            probe=reply.hold,
         )
         self._held[lease.token] = held
         self._start(held)

@@ -13,7 +13,9 @@
 -- Returns {interval_us, 1 if an operator set it, 1 if paused, hold}
 --@include numbers
 --@include doorbell
+--@include regrowth
 --@include bucket
+--@include outage
 --@include stored_bucket
 
 local key, action, interval = KEYS[1], ARGV[2], tonumber(ARGV[3])
@@ -32,7 +34,7 @@ if action == 'offer' then
 end
 if action == 'pause' then bucket.paused = 1 end
 if action == 'resume' then resume_bucket(bucket) end
-if action == 'probed' then bucket.hold = '' end
+if action == 'probed' then end_hold(bucket) end
 -- A raised rate does not wait for the end of a long interval: tat lies as far ahead as it may now.
 local ahead = interval_of(bucket, bucket.now)
 bucket.reach = math.min(bucket.reach, math.max(HORIZON, ahead) + ahead)

@@ -10,6 +10,7 @@
 --       3 interval_us (if the bucket has none)
 -- Returns {interval_us in force}
 --@include numbers
+--@include regrowth
 --@include bucket
 --@include stored_bucket
 

@@ -7,15 +7,16 @@
 --
 -- KEYS  bucket
 -- ARGV  1 wait_us  2 generation (of the call that was refused)  3 hold ('' or why only probes go)
---       4 kept (millionths of the rate that a cut leaves)  5 interval_us (if the bucket has none)
+--       4 ramp ('1': it punishes a steep rise)  5 interval_us (if the bucket has none)
 -- Returns {wait until the pause ends in us, 1 if this was a new generation}
 --@include numbers
+--@include regrowth
 --@include bucket
 --@include stored_bucket
 
 local now = server_time()
 local bucket = load_bucket(KEYS[1], now, tonumber(ARGV[5]))
 local before = bucket.generation
-penalise_bucket(bucket, tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]))
+penalise_bucket(bucket, tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1')
 save_bucket(KEYS[1], bucket)
 return {int(bucket.blocked_until - now), bucket.generation - before}

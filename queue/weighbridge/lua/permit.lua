@@ -10,6 +10,7 @@
 -- Returns {visit_us, longest_us (the longest sleep), interval_us, slot_us…}, relative to now
 --@include numbers
 --@include living
+--@include regrowth
 --@include bucket
 --@include turns
 --@include stored_bucket

@@ -14,10 +14,11 @@
 --       9 version  10 concurrency  11 state (what the worker says of itself)
 --       12 turn_us (what remains of the worker's turn; '' if it has none)  13 leases in flight
 --       14 lead_us (how far ahead a slot must lie for this worker to be in time)
+--       15 answered  16 failed (its calls since its last visit)  17 generation (of those calls)
 --       then 2 a held job: digest, token
 -- Returns {visit_us, longest_us (the longest sleep), left, due_us (-1: nothing falls due),
 --       interval_us, generation, hold, alone (1: a suspect waits until this worker holds nothing),
---       lease…}; a lease: {digest, token, verdict, slot_us, ends_us,
+--       outage (1: by this visit the fleet holds, for most calls fail), now_us, lease…}; a lease: {digest, token, verdict, slot_us, ends_us,
 --       deliveries, attempts, lane, model, betas, producer, age_us}; a held job that another worker
 --       has by now comes back with the verdict `lost`; times are relative to now
 --@include numbers
@@ -25,7 +26,9 @@
 --@include claim
 --@include doorbell
 --@include living
+--@include regrowth
 --@include bucket
+--@include outage
 --@include turns
 --@include stored_bucket
 
@@ -37,7 +40,7 @@ local lease_us, interval, suspects = tonumber(ARGV[6]), tonumber(ARGV[7]), tonum
 local in_flight = tonumber(ARGV[13])
 local now = server_time()
 
-local FIRST_HELD = 15       -- argument
+local FIRST_HELD = 18       -- argument
 local MOVES = 32            -- ended leases and due retries a visit, so that no visit is long
 local SWEEPS = 16           -- passed deadlines a visit
 local SKIPS = 32            -- entries looked at beyond those granted
@@ -269,7 +272,7 @@ local function next_due()
 end
 
 if operation < (tonumber(redis.call('HGET', worker, 'operation')) or 0) then
-  return {'1000000', '1000000', 0, '-1', int(interval), '0', '', 0}
+  return {'1000000', '1000000', 0, '-1', int(interval), '0', '', 0, 0, int(now)}
 end
 -- Tokens start at the time, so that a lost bucket never repeats one.
 redis.call('HSETNX', bucket_key, 'token', int(now))
@@ -280,6 +283,7 @@ return_due_retries()
 sweep_deadlines()
 local bucket = load_bucket(bucket_key, now, interval)
 bucket.lead = math.max(bucket.lead, math.min(bucket.horizon, tonumber(ARGV[14])))
+local outage = judge_calls(bucket, tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17]))
 local visit = begin_visit(bucket, living, tonumber(ARGV[12]))
 local served = serve_held(bucket, visit.quota)
 local calls = served + hand_out(bucket, math.min(want, visit.quota - served))
@@ -291,4 +295,4 @@ redis.call('HSET', worker, 'operation', ARGV[3], 'granted', table.concat(granted
 local left = redis.call('ZCARD', ready.interactive) + redis.call('ZCARD', ready.batch)
 if left > 0 and redis.call('LLEN', ARGV[1] .. 'doorbell') == 0 then ring(1) end
 return {int(wait), int(longest_sleep(living)), left, next_due(), int(bucket.iv),
-  int(bucket.generation), bucket.hold, alone, unpack(leases)}
+  int(bucket.generation), bucket.hold, alone, outage and 1 or 0, int(now), unpack(leases)}

@@ -1,13 +1,14 @@
 """The limit in a sentence, as ``limit`` and ``status`` say it."""
 
-from weighbridge.bucket import BucketState
+from weighbridge.bucket import FAILING, BucketState
 
 HOLDS = {
     "enforced_spend_limit_reached": "the organisation's spend limit is reached",
     "contract_spend_limit_reached": "the contract's spend limit is reached",
     "organization_on_hold": "the organisation is on hold",
+    FAILING: "most calls to the endpoint fail",
 }
-"""The codes of ``counter.HOLD_CODES``."""
+"""The codes of ``counter.HOLD_CODES``, and the bucket's own."""
 
 WHOLE_SHARE = 0.995
 """From here on it would read as 100 %."""
@@ -26,7 +27,9 @@ def _restraints(limit: BucketState) -> list[str]:
     if 0 < limit.seen_rpm < limit.rpm:
         said.append(f"held to {limit.seen_rpm:,} by the endpoint's own headers")
     if limit.share < WHOLE_SHARE:
-        said.append(f"at {limit.share:.0%} after a 429, a sign of one or idleness, regrowing")
+        said.append(
+            f"at {limit.share:.0%} after a 429, a sign of one, an outage or idleness, regrowing"
+        )
     if limit.paused:
         said.append("paused by an operator until `weighbridge limit resume`")
     if limit.hold:

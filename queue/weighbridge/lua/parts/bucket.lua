@@ -8,33 +8,26 @@
 --   interval       between two slots at the full rate, as set
 --   seen_interval  the same by the endpoint's own headers, trusted until seen_until
 --   cut, cut_at    the share of the rate (millionths) that a penalty left, regrowing from cut_at
+--   crest          the share at which the last 429 came, until the whole rate has regrown; 0 is none
 --   blocked_until  the end of the fleet's pause; pause: how far ahead it lay when it was set
 --   hold           why the fleet waits for one probe to succeed, or ''; probe_at, probe_wait: when
+--   failures       by how many failed calls outnumber answered ones, lately
 --   generation     counts penalties; a 429 of a call from before the last one cuts nothing more
 --   slow_start     the share of the rate after idleness, millionths; 0 is off
 --   by_operator    1 while the rate is an operator's, which no worker's setting changes
 --   paused         1 while an operator holds the fleet
-local WHOLE = 1000000
 local HORIZON = 100000
-local REGROWTH = 60000000   -- from nothing to the full rate
 local MAX_PAUSE = 60000000
 local MAX_HOLD = 600000000  -- between two probes
-local LEAST = 50000         -- of the rate, millionths, whatever the cuts
-local GENTLE = 900000       -- what an early warning leaves of the rate
+local FIRST_PROBE = 1000000 -- after a hold begins, at least
 local IDLE = 10000000       -- after which a slow start begins
+local FAILING = 'failing'   -- the hold for an endpoint at which most calls fail
 
 local BUCKET_FIELDS = {
   'tat', 'reach', 'idle_from', 'turn', 'interval', 'seen_interval', 'seen_until', 'cut', 'cut_at',
-  'blocked_until', 'pause', 'probe_at', 'probe_wait', 'generation', 'slow_start', 'by_operator',
-  'paused',
+  'crest', 'blocked_until', 'pause', 'probe_at', 'probe_wait', 'generation', 'slow_start',
+  'by_operator', 'paused', 'failures',
 }
-
--- The share of the full rate in force, in millionths.
-local function share_of(bucket, now)
-  if bucket.cut >= WHOLE then return WHOLE end
-  local grown = math.floor(math.max(0, now - bucket.cut_at) * WHOLE / REGROWTH)
-  return math.min(WHOLE, bucket.cut + grown)
-end
 
 local function interval_of(bucket, now)
   local full = bucket.interval
@@ -53,6 +46,7 @@ local function open_bucket(fields, now, default_interval)
   if bucket.seen_until > now + MAX_HOLD then bucket.seen_until = 0 end
   if bucket.cut_at > now + MAX_PAUSE then bucket.cut_at = now end
   if bucket.probe_at > now + bucket.probe_wait then bucket.probe_at = now end
+  if share_of(bucket, now) >= WHOLE then forget_cuts(bucket) end
   if bucket.slow_start > 0 and bucket.idle_from < now - IDLE then
     bucket.cut = math.min(bucket.slow_start, share_of(bucket, now))
     bucket.cut_at = math.max(now, bucket.blocked_until)
@@ -90,31 +84,28 @@ local function use_slot(bucket)
   bucket.idle_from, bucket.reach = bucket.tat, bucket.tat - bucket.now
   if bucket.hold ~= '' then
     bucket.probe_at = bucket.now + bucket.probe_wait
-    bucket.probe_wait = math.min(MAX_HOLD, bucket.probe_wait * 2)
+    local longest = bucket.hold == FAILING and MAX_PAUSE or MAX_HOLD
+    bucket.probe_wait = math.min(longest, bucket.probe_wait * 2)
   end
   return slot
 end
 
--- Leave the fleet `kept` millionths of the rate it has now.
-local function cut_rate(bucket, kept, from)
-  local share = share_of(bucket, bucket.now)
-  bucket.cut = math.min(share, math.max(LEAST, math.floor(share * kept / WHOLE)))
-  bucket.cut_at = from
+-- Let one probe through at a time, at growing intervals, the first after `wait`.
+local function hold_bucket(bucket, hold, wait)
+  bucket.hold, bucket.probe_wait = hold, math.max(FIRST_PROBE, wait)
+  bucket.probe_at = bucket.now + bucket.probe_wait
 end
 
 -- One pause, and one cut for all the 429s of a generation; the longest pause counts. A call from
 -- before the last penalty tells nothing new.
-local function penalise_bucket(bucket, wait, generation, hold, kept)
+local function penalise_bucket(bucket, wait, generation, hold, ramp)
   wait = math.min(MAX_PAUSE, math.max(0, wait))
   bucket.blocked_until = math.max(bucket.blocked_until, bucket.now + wait)
   bucket.pause = bucket.blocked_until - bucket.now
-  if hold ~= '' and bucket.hold == '' then
-    bucket.hold, bucket.probe_wait = hold, math.max(1000000, wait)
-    bucket.probe_at = bucket.now + bucket.probe_wait
-  end
+  if hold ~= '' and bucket.hold == '' then hold_bucket(bucket, hold, wait) end
   if generation ~= bucket.generation then return end
   bucket.generation = bucket.generation + 1
-  if hold == '' then cut_rate(bucket, kept, bucket.blocked_until) end
+  if hold == '' then cut_after_429(bucket, ramp, bucket.blocked_until) end
 end
 
 -- End a hold, a pause and an operator's pause; a cut goes on regrowing.

@@ -1,7 +1,4 @@
-"""What a worker could know of the server's clock, from the round trips it makes anyway.
-
-The worker that ships counts from each reply alone; the simulation shows what this would gain.
-"""
+"""What a worker knows of the server's clock, from the round trips it makes anyway."""
 
 import math
 
