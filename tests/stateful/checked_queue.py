@@ -32,6 +32,11 @@ class CheckedQueue:
         self._last_token = 0
         self._unanswered = 0
 
+    @property
+    def holding(self) -> list[Lease]:
+        """Those leases that hold."""
+        return [at for name, at in self._named(self.leases) if self.model.holds(name, at.token)]
+
     async def submit(
         self,
         name: str,

@@ -5,7 +5,7 @@ The machine is synchronous; the queue runs on one event loop that lives as long 
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Literal
 
 import redis
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ from support.queue_under_test import queue_on_server
 
 from weighbridge.records import Lane, Lease
 
-NAMES = [f"job-{number}" for number in range(8)]
+NAMES = [f"job-{number}" for number in range(5)]
 WORKERS = ["one", "two", "three"]
 
 names = st.sampled_from(NAMES)
@@ -29,7 +29,8 @@ statuses = st.sampled_from(["counted", "failed"])
 mostly = st.sampled_from([True, True, True, False])
 seldom = st.sampled_from([False, False, True])
 ago = st.integers(0, 9)
-"""How many leases ago; most of those are stale."""
+LIKELY_STALE = 7
+"""How many leases ago: of those that hold, from this number on of all."""
 
 
 def has_leases(machine: "ProtocolMachine") -> bool:
@@ -65,7 +66,6 @@ class ProtocolMachine(RuleBasedStateMachine):
             self._server.close()
 
     def _work_off(self) -> None:
-        self.resume()
         for _ in range(30):
             self.let_leases_end(NAMES)
             self.let_delays_be_over(NAMES)
@@ -192,9 +192,18 @@ class ProtocolMachine(RuleBasedStateMachine):
         self._run(self.checked.retry(self._lease(which), due=due))
 
     def _lease(self, number: int) -> Lease:
-        return self.checked.leases[-1 - number % len(self.checked.leases)]
+        """Choose a lease that holds, if there is one, for the lower numbers; any for the others."""
+        holding = self.checked.holding if number < LIKELY_STALE else []
+        leases = holding or self.checked.leases
+        return leases[-1 - number % len(leases)]
 
     # What befalls them.
+
+    @rule(worker=workers, want=st.integers(1, 3))
+    def take_and_die(self, worker: str, want: int) -> None:
+        """Let a worker die with what it takes."""
+        self.take(worker, want)
+        self.let_leases_end(NAMES)
 
     @rule(some=some_names)
     def let_leases_end(self, some: list[str]) -> None:
@@ -237,17 +246,16 @@ class ProtocolMachine(RuleBasedStateMachine):
         self.checked.model.lose_bucket()
         self._server.delete(self.checked.queue.keys.bucket)
 
-    @rule()
-    def pause(self) -> None:
-        """Hold the fleet, as an operator does."""
-        self.checked.model.paused = True
-        self._run(self.checked.queue.bucket.change("pause"))
+    @rule(worker=workers, held=st.lists(ago, max_size=1))
+    def visit_while_paused(self, worker: str, held: list[int]) -> None:
+        """Visit while an operator holds the fleet: nothing may be called."""
+        self._change("pause")
+        self.visit(worker, 2, suspects=0, in_flight=0, held=held, heard=True, again=False)
+        self._change("resume")
 
-    @rule()
-    def resume(self) -> None:
-        """Let it go on."""
-        self.checked.model.paused = False
-        self._run(self.checked.queue.bucket.change("resume"))
+    def _change(self, action: Literal["pause", "resume"]) -> None:
+        self.checked.model.paused = action == "pause"
+        self._run(self.checked.queue.bucket.change(action))
 
     @rule()
     def let_claim_lapse(self) -> None:

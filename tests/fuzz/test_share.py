@@ -1,0 +1,24 @@
+"""A small share of ``make fuzz``: no input makes the readers raise what is not an error of ours."""
+
+from fuzz.run import Report, try_all, try_share
+
+SEED = 20_261_125
+
+
+def test_no_input_of_a_small_share_crashes() -> None:
+    report = try_share(SEED, range(3_000))
+    print(f"seed {SEED}")
+    assert report.faults == []
+    assert report.accepted > 300, "mutations that only break teach nothing"
+
+
+def test_shares_add_up_over_processes() -> None:
+    alone = try_share(SEED, range(200))
+    together = try_all(SEED, 200, 2)
+    assert (together.tried, together.accepted, together.faults) == (200, alone.accepted, [])
+
+
+def test_the_slowest_of_all_shares_is_named() -> None:
+    report = Report(slowest_s=1.0, slowest=7)
+    report.add(Report(slowest_s=2.0, slowest=9))
+    assert (report.slowest_s, report.slowest) == (2.0, 9)
