@@ -6,14 +6,12 @@ import random
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 from fuzz.inputs import Inputs
 from fuzz.run import try_all
 from hypothesis import settings
-from hypothesis.stateful import run_state_machine_as_test
-from stateful.machine import ProtocolMachine
+from stateful.machine import walk
 from stateful.test_protocol import SMALL
 from support.redis_server import server_for_tests
 
@@ -22,7 +20,9 @@ def main() -> int:
     """Run both; returns the exit status."""
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--walks", type=int, default=300, help="walks of 80 steps through the queue")
+    parser.add_argument(
+        "--walks", type=int, default=300, help="walks of 80 steps through the queue"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the inputs")
     parser.add_argument("--show", type=int, help="print the input of this number, and no more")
     chosen = parser.parse_args()
@@ -31,7 +31,7 @@ def main() -> int:
         return 0
     faults = fuzz_inputs(chosen.seed, chosen.inputs)
     if chosen.walks:
-        walk(chosen.walks)
+        walk_protocol(chosen.walks)
     return 1 if faults else 0
 
 
@@ -52,12 +52,12 @@ def fuzz_inputs(seed: int, inputs: int) -> int:
     return len(report.faults)
 
 
-def walk(walks: int) -> None:
+def walk_protocol(walks: int) -> None:
     """Walk through the protocol; a failure prints how to repeat it."""
     long = settings(SMALL, derandomize=False, max_examples=walks, stateful_step_count=80)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, server_for_tests(Path(folder)) as url:
-        run_state_machine_as_test(partial(ProtocolMachine, url), settings=long)
+        walk(url, long)
     print(f"{walks} walks of up to 80 steps agree with the model; {time.monotonic() - began:.0f} s")
 
 

@@ -10,7 +10,19 @@ from fuzz.json_texts import mutated, nested, samples, written
 
 FIELDS = (b"id", b"betas", b"lane", b"producer", b"partition", b"deadline_ms", b"bell")
 WORDS = (
-    *(b"", b"0", b"1", b"-1", b"86400000", b"86400001", b"1e3", b"1_0", b" 7 ", b"9" * 5000, b"NaN"),
+    *(
+        b"",
+        b"0",
+        b"1",
+        b"-1",
+        b"86400000",
+        b"86400001",
+        b"1e3",
+        b"1_0",
+        b" 7 ",
+        b"9" * 5000,
+        b"NaN",
+    ),
     *(b"interactive", b"batch", b"BATCH", b"a,b", b"a, ,b", b",", b"a b", b"x" * 128, b"x" * 129),
     *(b"order-17", b"../..", b"a\nb", b"a\x00b", b"%s", b"\xff\xfe", b"\xed\xa0\x80", "ü".encode()),
     *("١٢".encode(), b"a:b.c_d-e", b"{ns}", b"beta-2025-01-01"),
@@ -75,7 +87,9 @@ class Inputs:
         for _ in range(random.randrange(3)):
             holder, value = tree, _odd(random)
             while isinstance(holder, dict | list) and holder:
-                key = random.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
+                key = random.choice(
+                    list(holder) if isinstance(holder, dict) else range(len(holder))
+                )
                 if random.random() < 0.3 or not isinstance(holder[key], dict | list):
                     holder[key] = value
                     break

@@ -25,7 +25,15 @@ KEYS = (
 )
 NEST = ("[", '{"a":', '[{"content":', '{"type":"tool_result","content":[')
 BYTES = (
-    *(b"\xff", b"\x00", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\xf0\x9f"),
+    *(
+        b"\xff",
+        b"\x00",
+        b"\xc0\xaf",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xe2\x82",
+        b"\xf0\x9f",
+    ),
     *(b"\xef\xbb\xbf", b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\\u", b"\\ud83d", b"\n"),
 )
 """Broken UTF-8 (overlong, surrogates, too high, truncated), a BOM, and what JSON is made of."""
@@ -56,7 +64,9 @@ def written(random: Random, depth: int = 0) -> str:
         return random.choice(SCALARS)
     comma = random.choice((",", ",", ",", ",,", ", ", "", ";"))
     if roll < 0.6:
-        return "[" + comma.join(written(random, depth + 1) for _ in range(random.randrange(4))) + "]"
+        return (
+            "[" + comma.join(written(random, depth + 1) for _ in range(random.randrange(4))) + "]"
+        )
     pairs = (
         f'"{random.choice(KEYS)}":{written(random, depth + 1)}' for _ in range(random.randrange(5))
     )

@@ -8,8 +8,16 @@ from collections.abc import Coroutine
 from typing import Any, Literal
 
 import redis
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from stateful.checked_queue import CheckedQueue, Status
 from support.key_leaks import leaked_keys
 from support.queue_under_test import queue_on_server
@@ -23,7 +31,7 @@ names = st.sampled_from(NAMES)
 some_names = st.lists(names, min_size=1, max_size=3)
 lanes = st.sampled_from(list(Lane))
 producers = st.sampled_from("pq")
-waiters = st.sampled_from(["w", "x", ""])
+waiters = st.sampled_from(["w", "w", "w", "x", ""])
 workers = st.sampled_from(WORKERS)
 statuses = st.sampled_from(["counted", "failed"])
 mostly = st.sampled_from([True, True, True, False])
@@ -77,8 +85,14 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     # The producers' steps.
 
+    @initialize(some=st.lists(st.tuples(names, lanes, producers, waiters), min_size=3, max_size=8))
+    def begin(self, some: list[tuple[str, Lane, str, str]]) -> None:
+        """Begin with a queue that is not empty."""
+        for name, lane, producer, waiter in some:
+            self._run(self.checked.submit(name, lane, producer, waiter=waiter))
+
     @rule(
-        name=names,
+        some=some_names,
         lane=lanes,
         producer=producers,
         waiter=waiters,
@@ -89,7 +103,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     )
     def submit(
         self,
-        name: str,
+        some: list[str],
         lane: Lane,
         producer: str,
         waiter: str,
@@ -98,19 +112,20 @@ class ProtocolMachine(RuleBasedStateMachine):
         force: bool,
         replies: bool,
     ) -> None:
-        """Submit a job, a duplicate, or against a settle that has just been."""
-        self._run(
-            self.checked.submit(
-                name,
-                lane,
-                producer,
-                waiter=waiter,
-                writes=writes,
-                max_queue=bound,
-                force=force,
-                replies=replies,
+        """Submit jobs, duplicates, or against a settle that has just been."""
+        for name in some:
+            self._run(
+                self.checked.submit(
+                    name,
+                    lane,
+                    producer,
+                    waiter=waiter,
+                    writes=writes,
+                    max_queue=bound,
+                    force=force,
+                    replies=replies,
+                )
             )
-        )
 
     @rule(name=names, lane=lanes, producer=producers)
     def replay(self, name: str, lane: Lane, producer: str) -> None:
@@ -217,34 +232,28 @@ class ProtocolMachine(RuleBasedStateMachine):
         self.checked.model.be_over("later", some)
         self._run(self.checked.queue.make_due(*some))
 
-    @rule(name=names)
-    def let_deadline_pass(self, name: str) -> None:
-        """Let a job's deadline pass."""
-        self.checked.model.expire(name)
-        self._run(self.checked.queue.expire(name))
-
-    @rule(name=names)
-    def let_tombstone_go(self, name: str) -> None:
-        """Let the minute after a settle be over."""
-        if self.checked.model.tombstones.pop(name, None):
+    @rule(name=names, what=st.sampled_from(["deadline", "tombstone", "payload"]))
+    def lose(self, name: str, what: str) -> None:
+        """Let a deadline pass, the minute after a settle be over, or a payload vanish."""
+        if what == "deadline":
+            self.checked.model.expire(name)
+            self._run(self.checked.queue.expire(name))
+        elif what == "payload":
+            self.checked.model.lose_payload(name)
+            self._run(self.checked.queue.delete_payload(name))
+        elif self.checked.model.tombstones.pop(name, None):
             self._run(self.checked.queue.delete_job(name))
 
-    @rule(name=names)
-    def lose_payload(self, name: str) -> None:
-        """Lose a payload, which no script does."""
-        self.checked.model.lose_payload(name)
-        self._run(self.checked.queue.delete_payload(name))
-
-    @rule()
-    def evict_scripts(self) -> None:
-        """Let the server forget its scripts."""
-        self._server.script_flush()
-
-    @rule()
-    def lose_bucket(self) -> None:
-        """Lose the shared bucket."""
-        self.checked.model.lose_bucket()
-        self._server.delete(self.checked.queue.keys.bucket)
+    @rule(what=st.sampled_from(["scripts", "bucket", "claim"]))
+    def forget(self, what: str) -> None:
+        """Let the server forget its scripts or the bucket, or a claim on a suspect lapse."""
+        if what == "scripts":
+            self._server.script_flush()
+        elif what == "bucket":
+            self.checked.model.lose_bucket()
+            self._server.delete(self.checked.queue.keys.bucket)
+        elif self.checked.model.lapse_claim():
+            self._server.hset(self.checked.queue.keys.bucket, "suspects_until", "1")
 
     @rule(worker=workers, held=st.lists(ago, max_size=1))
     def visit_while_paused(self, worker: str, held: list[int]) -> None:
@@ -256,12 +265,6 @@ class ProtocolMachine(RuleBasedStateMachine):
     def _change(self, action: Literal["pause", "resume"]) -> None:
         self.checked.model.paused = action == "pause"
         self._run(self.checked.queue.bucket.change(action))
-
-    @rule()
-    def let_claim_lapse(self) -> None:
-        """Let whoever empties its hands for a suspect be dead for half a minute."""
-        if self.checked.model.lapse_claim():
-            self._server.hset(self.checked.queue.keys.bucket, "suspects_until", "1")
 
     # What always holds.
 
@@ -277,3 +280,13 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     def _run(self, step: Coroutine[Any, Any, object]) -> None:
         self._runner.run(step)
+
+
+def walk(url: str, chosen: settings) -> None:
+    """Walk at random, as often and as far as the settings say; a failure says how to repeat it."""
+
+    class Walk(ProtocolMachine):
+        def __init__(self) -> None:
+            super().__init__(url)
+
+    run_state_machine_as_test(Walk, settings=chosen)
