@@ -177,6 +177,8 @@ class Clients:
     async def _tally(self, process: "subprocess.Popen[bytes]") -> Tally:
         assert process.stdout is not None
         text = await to_thread.run_sync(process.stdout.read, abandon_on_cancel=True)
+        if not text:
+            raise RuntimeError("a process of producers crashed; what it said stands above")
         return read_tally(text)
 
     def end(self) -> None:
