@@ -3,7 +3,7 @@
 import multiprocessing
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
@@ -15,7 +15,13 @@ from fuzz.targets import make_target
 HANG_S = 30.0
 """For one input of some kilobytes: nothing but a hang takes that long."""
 
+START_S = 120.0
+"""Until a process has its first input."""
+
 LOOK_S = 0.1
+
+Work = Callable[[Connection, int, Sequence[int], Any], None]
+"""Tries a share: told where to report, the seed, the indexes, and where to say which is tried."""
 
 
 @dataclass(slots=True)
@@ -60,9 +66,14 @@ async def _try_share(seed: int, indexes: Sequence[int], at: Any) -> Report:
     return report
 
 
-def try_all(seed: int, inputs: int, processes: int) -> Report:
-    """Try inputs in processes of their own."""
-    shares = [_Share(seed, range(start, inputs, processes)) for start in range(processes)]
+def try_all(
+    seed: int, inputs: int, processes: int, *, work: Work | None = None, hang_s: float = HANG_S
+) -> Report:
+    """Try inputs in processes of their own; ``work`` in place of trying them is for tests."""
+    shares = [
+        _Share(seed, range(start, inputs, processes), work or _work, hang_s)
+        for start in range(processes)
+    ]
     report = Report()
     for part in _watched(shares):
         report.add(part)
@@ -82,14 +93,15 @@ def _watched(shares: list["_Share"]) -> Iterator[Report]:
 class _Share:
     """One process and the inputs that it tries."""
 
-    def __init__(self, seed: int, indexes: Sequence[int]) -> None:
+    def __init__(self, seed: int, indexes: Sequence[int], work: Work, hang_s: float) -> None:
         context = multiprocessing.get_context("spawn")
         self._at = context.Value("q", -1, lock=False)
         self._reports, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=_work, args=(theirs, seed, indexes, self._at))
+        self._process = context.Process(target=work, args=(theirs, seed, indexes, self._at))
         self._process.start()
         theirs.close()
         self._seen = (-1, time.monotonic())
+        self._hang_s = hang_s
 
     def look(self) -> Report | None:
         """Return what became of the share, once that is known."""
@@ -98,7 +110,7 @@ class _Share:
         index, since = self._at.value, self._seen[1]
         if index != self._seen[0]:
             self._seen = (index, time.monotonic())
-        elif time.monotonic() - since > HANG_S:
+        elif time.monotonic() - since > (START_S if index < 0 else self._hang_s):
             self._process.kill()
             self._process.join()
             return Report(tried=1, faults=[f"hang at {index}"])

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 from fuzz.inputs import Input
 
@@ -42,8 +42,24 @@ def _try_payload(given: Input) -> Answer:
         payload = check_payload(given.payload, betas=given.betas)
     except PayloadError:
         return "refused"
+    if isinstance(given.payload, bytes | str):
+        _check_sound(given.payload)
     _check(payload)
     return "accepted"
+
+
+def _check_sound(text: bytes | str) -> None:
+    """What was accepted has one meaning: no key twice, no NaN, no half character."""
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        assert len(dict(pairs)) == len(pairs), "a duplicate key was accepted"
+        return dict(pairs)
+
+    def constant(word: str) -> NoReturn:
+        raise AssertionError(f"{word} was accepted")
+
+    tree = json.loads(text, object_pairs_hook=unique, parse_constant=constant, parse_int=str)
+    json.dumps(tree, ensure_ascii=False).encode()
 
 
 def _check(payload: Payload) -> None:
