@@ -17,6 +17,11 @@ from weighbridge_worker.server import ServerProcess
 CALM_S = (0.2, 1.5)
 """Between two disturbances."""
 
+PROGRESS = 30
+PATIENCE_S = 8.0
+"""Nor is there a next one before so many calls were made, or so long none: a fleet that is killed
+faster than it starts proves nothing."""
+
 GARBAGE = (
     *(Fault.TRUNCATED, Fault.HTML, Fault.NULL_COUNT, Fault.NEGATIVE_COUNT, Fault.STRING_COUNT),
     *(Fault.EXPONENT_COUNT, Fault.BOOLEAN_COUNT, Fault.NO_COUNT, Fault.LIST_ANSWER),
@@ -57,6 +62,7 @@ class Storm:
         weights = [4, 2, 2, 2, 1, 1, 4]
         while True:
             await anyio.sleep(self._random.uniform(*CALM_S))
+            await self._progress()
             [step] = self._random.choices(list(steps), weights)
             # To its end: half a restart would leave no server.
             with anyio.CancelScope(shield=True):
@@ -66,6 +72,12 @@ class Storm:
     def calm(self) -> None:
         """Let the endpoint be healthy; whatever else was disturbed is healed already."""
         self._stand_in.faults.clear()
+
+    async def _progress(self) -> None:
+        wanted = len(self._stand_in.ledger) + PROGRESS
+        with anyio.move_on_after(PATIENCE_S):
+            while len(self._stand_in.ledger) < wanted:
+                await anyio.sleep(0.05)
 
     async def _kill(self) -> None:
         self._workers.kill(self._random)

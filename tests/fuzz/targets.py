@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import Any, Literal, NoReturn, cast
 
 from fuzz.inputs import Input
@@ -73,7 +74,8 @@ def _check(payload: Payload) -> None:
 async def _try_entry(reader: Intake, fields: dict[bytes, bytes]) -> Answer:
     named = {name.decode(errors="replace"): value for name, value in fields.items()}
     try:
-        submission = reader._submission(intake.Request(ENTRY, named))
+        checked: Any = reader._submission(intake.Request(ENTRY, named))
+        submission = await checked if isawaitable(checked) else checked
     except WeighbridgeError as error:
         failed = Failed(code=error.code, message=str(error))
         assert decode_result(encode_reply(ENTRY, ENTRY, failed)) == failed

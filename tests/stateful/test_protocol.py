@@ -4,8 +4,8 @@ from hypothesis import HealthCheck, settings
 from stateful.machine import walk
 
 SMALL = settings(
-    max_examples=25,
-    stateful_step_count=40,
+    max_examples=20,
+    stateful_step_count=30,
     derandomize=True,
     deadline=None,
     database=None,
