@@ -39,7 +39,9 @@ def main() -> int:
             return 0
         for word in (*verdict.tally.wrong[:10], *verdict.rest.leaked[:10]):
             print(word, file=sys.stderr)
-        print((Path(folder) / "workers.log").read_text()[-4000:], file=sys.stderr)
+        log = (Path(folder) / "workers.log").read_text(errors="replace")
+        start = log.find("Traceback")
+        print(log[start : start + 8000] if start >= 0 else log[-4000:], file=sys.stderr)
         return 1
 
 

@@ -93,6 +93,7 @@ async def run(plan: Plan, folder: Path) -> Verdict:
             healed=healed,
             storm=storm.done,
             exits=workers.exits,
+            tracebacks=workers.log.read_text(errors="replace").count("Traceback"),
             seconds=anyio.current_time() - began,
             seed=plan.seed,
         )

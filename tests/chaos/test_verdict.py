@@ -28,6 +28,7 @@ GOOD = Verdict(
     healed=True,
     storm={"kill": 3},
     exits={-9: 3},
+    tracebacks=0,
     seconds=1.0,
     seed=7,
 )
@@ -49,6 +50,7 @@ def test_a_run_that_kept_every_promise_is_good() -> None:
         {"rest": Rest({}, ("a key",))},
         {"over": 0.5},
         {"healed": False},
+        {"tracebacks": 1},
     ],
 )
 def test_one_broken_promise_spoils_it(broken: dict[str, Any]) -> None:

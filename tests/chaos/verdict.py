@@ -46,6 +46,7 @@ class Verdict:
         calls: that reached the endpoint.
         over: by how many calls the worst of all windows exceeded what the limit allows.
         healed: whether everybody was answered and every worker drained within its time.
+        tracebacks: that the workers printed.
     """
 
     tally: Tally
@@ -55,6 +56,7 @@ class Verdict:
     healed: bool
     storm: Mapping[str, int]
     exits: Mapping[int, int]
+    tracebacks: int
     seconds: float
     seed: int
 
@@ -68,6 +70,7 @@ class Verdict:
             and not self.tally.lost
             and self.over <= 0
             and self.tally.answers > 0
+            and self.tracebacks == 0
         )
 
     def line(self) -> str:
@@ -78,12 +81,13 @@ class Verdict:
         exits = ", ".join(f"{n} times {code}" for code, n in sorted(self.exits.items()))
         return (
             f"{len(tally.numbers):,} jobs, {self.calls:,} calls, {tally.asked:,} asked,"
-            f" {tally.answers:,} answers"
-            f" ({failures or 'no failure'}; asked again), {storm.get('kill', 0)} kills,"
+            f" {tally.answers:,} answers (failures, asked again: {failures or 'none'}),"
+            f" {storm.get('kill', 0)} kills,"
             f" {storm.get('drain', 0)} drains, {storm.get('stop', 0)} stops,"
             f" {storm.get('restart', 0)} server restarts, {storm.get('pause', 0)} pauses,"
             f" {storm.get('weather', 0)} changes of weather, exits: {exits or 'none'};"
             f" lost {len(tally.lost)}, wrong {len(tally.wrong)}, left: {left or 'nothing'},"
             f" keys without TTL {len(self.rest.leaked)}, over limit {max(0.0, self.over):.1f},"
-            f" {'healed' if self.healed else 'NOT HEALED'}; {self.seconds:.0f} s, seed {self.seed}"
+            f" tracebacks {self.tracebacks}, {'healed' if self.healed else 'NOT HEALED'};"
+            f" {self.seconds:.0f} s, seed {self.seed}"
         )

@@ -29,7 +29,7 @@ class Workers:
     ) -> None:
         self._commands = commands
         self._env = env
-        self._log = log
+        self.log = log
         self._processes: list[subprocess.Popen[bytes]] = []
         self._leaving = False
         self.exits: Counter[int] = Counter()
@@ -77,7 +77,7 @@ class Workers:
             process.wait()
 
     def _start(self, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             return subprocess.Popen(
                 [*command, "worker"], env=dict(self._env), stdout=log, stderr=log
             )

@@ -132,10 +132,11 @@ class ProtocolMachine(RuleBasedStateMachine):
         """Drop a failure and submit its job again."""
         self._run(self.checked.replay(name, lane, producer))
 
-    @rule(name=names, waiter=waiters)
-    def cancel(self, name: str, waiter: str) -> None:
+    @rule(name=names, who=st.sampled_from(["w", "x", "wx"]))
+    def cancel(self, name: str, who: str) -> None:
         """Withdraw a job, wanted by others or not."""
-        self._run(self.checked.cancel(name, waiter))
+        for waiter in who:
+            self._run(self.checked.cancel(name, waiter))
 
     # The workers' steps.
 
