@@ -190,10 +190,13 @@ class ProtocolMachine(RuleBasedStateMachine):
         self._run(self.checked.settle([self._lease(number) for number in which], status))
 
     @precondition(has_leases)
-    @rule(which=ago)
-    def publish_and_die(self, which: int) -> None:
-        """Write a count, and die before the settle."""
-        self._run(self.checked.publish_and_die(self._lease(which)))
+    @rule(which=ago, then_fails=st.booleans())
+    def publish_and_die(self, which: int, then_fails: bool) -> None:
+        """Write a count, and die before the settle; whoever has the job may fail."""
+        lease = self._lease(which)
+        self._run(self.checked.publish_and_die(lease))
+        if then_fails:
+            self._run(self.checked.settle([lease], "failed"))
 
     @precondition(has_leases)
     @rule(which=ago)
@@ -215,11 +218,12 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     # What befalls them.
 
-    @rule(worker=workers, want=st.integers(1, 3))
-    def take_and_die(self, worker: str, want: int) -> None:
-        """Let a worker die with what it takes."""
-        self.take(worker, want)
-        self.let_leases_end(NAMES)
+    @rule(worker=workers, want=st.integers(1, 3), times=st.integers(1, 2))
+    def take_and_die(self, worker: str, want: int, times: int) -> None:
+        """Let a worker die with what it takes, once or twice."""
+        for _ in range(times):
+            self.take(worker, want)
+            self.let_leases_end(NAMES)
 
     @rule(some=some_names)
     def let_leases_end(self, some: list[str]) -> None:

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, settings
 from stateful.machine import walk
 
 SMALL = settings(
-    max_examples=40,
+    max_examples=70,
     stateful_step_count=40,
     derandomize=True,
     deadline=None,
