@@ -21,7 +21,7 @@ unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo test check format bench bench-limiters build lock clean
+.PHONY: help setup demo test check format bench bench-limiters fuzz chaos build lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,12 @@ bench: $(INSTALLED) ## Measure what the README claims; ARGS=imports runs one ben
 bench-limiters: $(INSTALLED) ## Measure the shared limit beside limits, throttled-py and pyrate-limiter
 	@test -d $(VENV)/peers || $(PIP_INSTALL) --target $(VENV)/peers -r tests/benchmarks/peers.txt
 	@PYTHONPATH=tests:$(VENV)/peers $(BIN)/python -m benchmarks.limiters $(ARGS)
+
+fuzz: $(INSTALLED) ## Try 1,000,000 payloads and entries, and walk the protocol; ARGS='--inputs 10000'
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
+
+chaos: $(INSTALLED) ## Kill, stop and starve a fleet for three minutes; ARGS='--seconds 30 --seed 7'
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
 build: $(LOCKED) ## Build the wheel and the source archive into dist/
 	@rm -rf dist

@@ -93,10 +93,16 @@ class Client:
         try:
             with queue_errors():
                 await self._check_digest_key()
-                await self._tasks.__aenter__()
-                await self._tasks.start(self._mailbox.run)
         except BaseException:
             await self._close()
+            raise
+        await self._tasks.__aenter__()
+        try:
+            with queue_errors():
+                await self._tasks.start(self._mailbox.run)
+        except BaseException as error:
+            # The group has been entered, and stays this task's innermost scope until it is left.
+            await self.__aexit__(type(error), error, error.__traceback__)
             raise
         return self
 

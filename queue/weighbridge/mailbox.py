@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import anyio
 from anyio.abc import TaskStatus
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from weighbridge.connection import RedisClient, read_values
@@ -73,23 +74,23 @@ class Mailbox:
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
         """Listen and poll until cancelled; started once the subscription stands."""
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(self._listen)
-            tasks.start_soon(self._poll)
-            task_status.started()
-
-    async def _listen(self, *, task_status: TaskStatus[None]) -> None:
         async with self._subscriber.pubsub(ignore_subscribe_messages=True) as pubsub:
+            # Outside the group, which would wrap the error of a server that refuses or is gone.
             await pubsub.subscribe(self._keys.done)
-            task_status.started()
-            while True:
-                try:
-                    message = await pubsub.get_message(timeout=5.0)
-                    if message is not None:
-                        await self.look(message["data"].decode().split(","))
-                except RedisError:
-                    # The subscription is renewed by the next call; the poll covers the gap.
-                    await anyio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - jitter
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._listen, pubsub)
+                tasks.start_soon(self._poll)
+                task_status.started()
+
+    async def _listen(self, pubsub: PubSub) -> None:
+        while True:
+            try:
+                message = await pubsub.get_message(timeout=5.0)
+                if message is not None:
+                    await self.look(message["data"].decode().split(","))
+            except RedisError:
+                # The subscription is renewed by the next call; the poll covers the gap.
+                await anyio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - jitter
 
     async def _poll(self) -> None:
         while True:

@@ -148,6 +148,17 @@ class StoredQueue:
         for name in names:
             await self.redis.zadd(self.keys.later, {self.digest(name): 1}, xx=True)
 
+    async def postpone(self, *names: str, seconds: float) -> None:
+        """Set the delay of these retries anew."""
+        now_s: int = (await self.redis.time())[0]
+        for name in names:
+            due_us = int((now_s + seconds) * 1_000_000)
+            await self.redis.zadd(self.keys.later, {self.digest(name): due_us}, xx=True)
+
+    async def expire(self, name: str) -> None:
+        """Let a job's deadline pass."""
+        await self.redis.zadd(self.keys.deadlines, {self.digest(name): 1}, xx=True)
+
     async def delete_job(self, name: str) -> None:
         """Delete a job's hash by hand, which no script does: its entries become ghosts."""
         await self.redis.delete(self.keys.job(self.digest(name)))
