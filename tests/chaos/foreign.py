@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from weighbridge.keys import Keys
-from weighbridge.records import decode_result
+from weighbridge.records import read_result
 
 KEYS = Keys()
 LOOK_S = 0.2
@@ -73,6 +73,8 @@ class ForeignProducer:
                     await self._note(redis, self._waiting.pop(entry), text)
 
     async def _note(self, redis: Any, number: int, text: bytes) -> None:
-        if not self.tally.note(number, decode_result(text)):
+        result = read_result(text)
+        assert result is not None, f"no result: {text!r}"
+        if not self.tally.note(number, result):
             self.tally.asked -= 1
             await self._write(redis, number)

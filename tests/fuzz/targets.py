@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 from typing import Any, Literal, NoReturn, cast
 
 from fuzz.inputs import Input
@@ -12,10 +11,10 @@ from weighbridge.digest import digest_of
 from weighbridge.errors import PayloadError, WeighbridgeError
 from weighbridge.keys import Keys
 from weighbridge.payload import check_payload
-from weighbridge.records import Failed, Payload, decode_result, encode_reply
+from weighbridge.records import Failed, Payload, encode_reply, read_result
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
-from weighbridge_worker import intake
+from weighbridge_worker.inbox import Request
 from weighbridge_worker.intake import Intake
 from weighbridge_worker.logs import make_logger
 
@@ -74,11 +73,10 @@ def _check(payload: Payload) -> None:
 async def _try_entry(reader: Intake, fields: dict[bytes, bytes]) -> Answer:
     named = {name.decode(errors="replace"): value for name, value in fields.items()}
     try:
-        checked: Any = reader._submission(intake.Request(ENTRY, named))
-        submission = await checked if isawaitable(checked) else checked
+        submission = await reader._submission(Request(ENTRY, named))
     except WeighbridgeError as error:
         failed = Failed(code=error.code, message=str(error))
-        assert decode_result(encode_reply(ENTRY, ENTRY, failed)) == failed
+        assert read_result(encode_reply(ENTRY, ENTRY, failed)) == failed
         return "refused"
     assert REPLY.fullmatch(submission.reply)
     assert not any("," in beta for beta in submission.job.payload.betas)
