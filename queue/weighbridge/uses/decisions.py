@@ -1,13 +1,43 @@
 """What all decisions have in common: how they came by their counts, and how they are written."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from weighbridge.records import Counted, Outcome
+from weighbridge.client import RawPayload
+from weighbridge.count_stream import Item
+from weighbridge.records import Counted, Lane, Outcome
+
+
+class CountsMany(Protocol):
+    """What a use counts through: the client, or anything that counts as it does."""
+
+    def count_many(
+        self,
+        payloads: Iterable[RawPayload],
+        *,
+        lane: Lane = ...,
+        betas: Iterable[str] = ...,
+        ordered: bool = ...,
+    ) -> AsyncGenerator[Item, None]:
+        """Count payloads; see ``Client.count_many``."""
+
+
+async def count_all(
+    counter: CountsMany, payloads: Iterable[RawPayload], *, lane: Lane, betas: Iterable[str] = ()
+) -> list[Outcome]:
+    """Count the payloads of a decision together; returns an outcome a payload, in their order.
+
+    Raises:
+        QueueUnreachable: the server does not answer.
+    """
+    items = counter.count_many(payloads, lane=lane, betas=betas, ordered=True)
+    async with aclosing(items):
+        return [item.outcome async for item in items]
 
 
 @dataclass(frozen=True, slots=True)
