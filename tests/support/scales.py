@@ -34,23 +34,19 @@ class Scale:
         self._known: dict[str, Outcome] = {}
 
     async def count_many(
-        self,
-        payloads: Iterable[RawPayload],
-        *,
-        lane: Lane = Lane.BATCH,
-        betas: Iterable[str] = (),
-        ordered: bool = False,
+        self, payloads: Iterable[RawPayload], *, lane: Lane, ordered: bool
     ) -> AsyncGenerator[Item, None]:
         """Count payloads, as the client does."""
+        assert ordered, "a decision needs its counts in order"
         self.batches.append(0)
         self.lanes.add(lane)
         for index, raw in enumerate(payloads):
             self.batches[-1] += 1
-            yield self._item(index, raw, betas)
+            yield self._item(index, raw)
 
-    def _item(self, index: int, raw: RawPayload, betas: Iterable[str]) -> Item:
+    def _item(self, index: int, raw: RawPayload) -> Item:
         try:
-            payload = check_payload(raw, betas=betas)
+            payload = check_payload(raw)
         except PayloadError as error:
             return Item(index, None, NotCountable(code=error.code, message=str(error)))
         self.bodies.append(json.loads(payload.body))

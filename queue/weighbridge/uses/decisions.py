@@ -13,33 +13,6 @@ from weighbridge.count_stream import Item
 from weighbridge.records import Counted, Lane, Outcome
 
 
-class CountsMany(Protocol):
-    """What a use counts through: the client, or anything that counts as it does."""
-
-    def count_many(
-        self,
-        payloads: Iterable[RawPayload],
-        *,
-        lane: Lane = ...,
-        betas: Iterable[str] = ...,
-        ordered: bool = ...,
-    ) -> AsyncGenerator[Item, None]:
-        """Count payloads; see ``Client.count_many``."""
-
-
-async def count_all(
-    counter: CountsMany, payloads: Iterable[RawPayload], *, lane: Lane, betas: Iterable[str] = ()
-) -> list[Outcome]:
-    """Count the payloads of a decision together; returns an outcome a payload, in their order.
-
-    Raises:
-        QueueUnreachable: the server does not answer.
-    """
-    items = counter.count_many(payloads, lane=lane, betas=betas, ordered=True)
-    async with aclosing(items):
-        return [item.outcome async for item in items]
-
-
 @dataclass(frozen=True, slots=True)
 class Tally:
     """The counts that a decision rests on.
@@ -82,3 +55,25 @@ def tally(outcomes: Iterable[Outcome]) -> Tally:
 def to_json(decision: Any) -> bytes:
     """Write a decision as JSON; dollars become strings, so that no digit is lost."""
     return msgspec.json.encode(decision)
+
+
+class Counts(Protocol):
+    """What a use needs of a client: outcomes in the order of the payloads."""
+
+    def count_many(
+        self, payloads: Iterable[RawPayload], *, lane: Lane, ordered: bool
+    ) -> AsyncGenerator[Item, None]:
+        """Yield an item a payload."""
+        ...
+
+
+async def count_together(
+    counts: Counts, payloads: Iterable[RawPayload], lane: Lane = Lane.INTERACTIVE
+) -> list[Outcome]:
+    """Count payloads that one decision needs, all on their way at once.
+
+    Raises:
+        QueueUnreachable: the server does not answer.
+    """
+    async with aclosing(counts.count_many(payloads, lane=lane, ordered=True)) as items:
+        return [item.outcome async for item in items]

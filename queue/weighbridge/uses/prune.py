@@ -1,7 +1,6 @@
 """Prune a conversation to a budget: whole turns go, oldest first, and the rest stays valid."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -10,7 +9,7 @@ from weighbridge.client import RawPayload
 from weighbridge.errors import PayloadTooLarge, SettingsError
 from weighbridge.records import Counted, Failed, Lane, NotCountable, Outcome, Source
 from weighbridge.uses.cuts import Search, Strategy, Task, search
-from weighbridge.uses.decisions import CountsMany, Tally, count_all, tally
+from weighbridge.uses.decisions import Counts, Tally, count_together, tally
 from weighbridge.uses.history import History, read_history
 from weighbridge.uses.prices import Prices, Usage
 from weighbridge.uses.token_limit import token_limit
@@ -72,7 +71,7 @@ class PruneResult:
 
 
 async def prune(
-    counter: CountsMany,
+    counter: Counts,
     payload: RawPayload,
     *,
     max_input_tokens: int | None = None,
@@ -86,7 +85,6 @@ async def prune(
     strategy: Strategy = "bracket",
     strip_context_management: bool = False,
     lane: Lane = Lane.INTERACTIVE,
-    betas: Iterable[str] = (),
 ) -> PruneResult:
     """Drop the oldest turns until the rest keeps to the budget; system and tools stay as they are.
 
@@ -128,7 +126,7 @@ async def prune(
         reserve_output=reserve_output,
         prices=prices,
     )
-    scale = _Scale(counter, history, lane, tuple(betas), prices, reserve_output)
+    scale = _Scale(counter, history, lane, prices, reserve_output)
     task = Task(
         limit=limit,
         target=math.floor(limit * target),
@@ -152,10 +150,9 @@ class _Scale:
 
     def __init__(
         self,
-        counter: CountsMany,
+        counter: Counts,
         history: History,
         lane: Lane,
-        betas: tuple[str, ...],
         prices: Prices | None,
         output_tokens: int,
     ) -> None:
@@ -164,7 +161,6 @@ class _Scale:
         self.outcomes: dict[int, Outcome] = {}
         self._counter = counter
         self._lane = lane
-        self._betas = betas
         self._output_tokens = output_tokens
 
     async def settle(self, steps: Search) -> int | None:
@@ -183,9 +179,7 @@ class _Scale:
     async def _weigh(self, cut: int) -> float | None:
         if cut not in self.outcomes:
             text = self.history.pruned_text(cut)
-            [self.outcomes[cut]] = await count_all(
-                self._counter, [text], lane=self._lane, betas=self._betas
-            )
+            [self.outcomes[cut]] = await count_together(self._counter, [text], self._lane)
         outcome = self.outcomes[cut]
         if isinstance(outcome, Counted):
             return outcome.input_tokens

@@ -11,7 +11,7 @@ from weighbridge.records import Lane, NotCountable, Outcome
 from weighbridge.strict_json import encoded, read_json
 from weighbridge.uses.banding import Found, Walk, Wish, walk
 from weighbridge.uses.bands import Bands
-from weighbridge.uses.decisions import CountsMany, count_all
+from weighbridge.uses.decisions import Counts, count_together
 from weighbridge.uses.prices import Prices
 from weighbridge.uses.route_decision import RouteDecision, decision
 from weighbridge.uses.signals import Signal
@@ -36,7 +36,7 @@ class Router:
 
     def __init__(
         self,
-        counter: CountsMany,
+        counter: Counts,
         bands: Bands,
         *,
         prices: Prices | None = None,
@@ -134,7 +134,7 @@ class Router:
     ) -> dict[int, list[Outcome]]:
         named = {place: _named(bodies[place], models) for place, models in wanted.items()}
         payloads = [body for several in named.values() for body in several]
-        counts = iter(await count_all(self._counter, payloads, lane=self._lane))
+        counts = iter(await count_together(self._counter, payloads, self._lane))
         outcomes: dict[int, list[Outcome]] = {}
         for place, models in wanted.items():
             body = bodies[place]

@@ -1,5 +1,6 @@
 """Options that several commands take."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,3 +18,10 @@ Rpm = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+PricesFile = Annotated[
+    Path | None,
+    typer.Option("--prices", metavar="FILE", help="TOML with prices of your own, over the table."),
+]
+WithWorkers = Annotated[
+    bool, typer.Option("--with-workers", help="Count in this process, on the given server.")
+]
