@@ -39,6 +39,7 @@ class PruneResult:
             ``not_countable`` or ``failed`` if a count could not be had, with ``code`` and
             ``message``.
         payload: the pruned body; None unless it fits.
+        turns, messages: of the whole history.
         dropped_instructions: system messages among the dropped ones; their rules no longer hold.
         limit: the most input tokens that keep to all budgets.
         target: what was aimed at once something had to go.
@@ -54,6 +55,7 @@ class PruneResult:
     payload: dict[str, Any] | None
     model: str
     turns: int
+    messages: int
     dropped_turns: int
     dropped_messages: int
     dropped_instructions: int
@@ -214,6 +216,7 @@ def _result(task: Task, scale: _Scale, cut: int | None) -> PruneResult:
         payload=history.pruned(cut or 0) if fits else None,
         model=history.model,
         turns=len(history.turns),
+        messages=history.turns[-1].stop,
         dropped_turns=len(gone),
         dropped_messages=sum(turn.stop - turn.start for turn in gone),
         dropped_instructions=sum(turn.instructions for turn in gone),

@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
-from weighbridge.errors import SettingsError, WeighbridgeError
+from weighbridge.errors import PayloadError, SettingsError, UnknownPrice, WeighbridgeError
 from weighbridge.records import Lane
 from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.cli.limit import limit
 from weighbridge_worker.cli.options import AsJson, Redis, Rpm
+from weighbridge_worker.cli.prune import prune
+from weighbridge_worker.cli.route import route
 
 app = typer.Typer(
     help="Count the input tokens of Claude payloads, before anyone pays for them.",
@@ -19,6 +21,8 @@ app = typer.Typer(
     add_completion=False,
 )
 
+app.command()(prune)
+app.command()(route)
 app.add_typer(limit, name="limit", help="See and change the limit of a running fleet.")
 
 
@@ -37,7 +41,8 @@ def run() -> int:
 
 def _report(error: WeighbridgeError) -> int:
     typer.echo(f"weighbridge: {error}", err=True)
-    return ExitStatus.USAGE if isinstance(error, SettingsError) else ExitStatus.ERROR
+    usage = isinstance(error, SettingsError | UnknownPrice | PayloadError)
+    return ExitStatus.USAGE if usage else ExitStatus.ERROR
 
 
 def _error_of_ours(group: BaseExceptionGroup[BaseException]) -> WeighbridgeError:
