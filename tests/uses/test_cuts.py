@@ -4,6 +4,7 @@ import math
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.histories import UNHURRIED
 
 from weighbridge.uses.cuts import Search, Task, search
 
@@ -43,6 +44,7 @@ def tasks(draw: st.DrawFn) -> tuple[Task, list[float]]:
     return Task(limit, target, falling(weights, draw(st.integers(1, 99))), fixed, previous), tokens
 
 
+@UNHURRIED
 @given(tasks())
 @example((Task(5, 5, [9, 9, 9], 0, 0), [7, 6, 6]))
 def test_the_bracket_finds_what_one_at_a_time_finds(drawn: tuple[Task, list[float]]) -> None:
@@ -52,6 +54,7 @@ def test_the_bracket_finds_what_one_at_a_time_finds(drawn: tuple[Task, list[floa
     assert len(weighed) <= 3 + 3 * math.ceil(math.log2(len(tokens) + 1))
 
 
+@UNHURRIED
 @given(tasks())
 def test_an_answer_was_weighed_and_so_was_the_proof_that_nothing_longer_would_do(
     drawn: tuple[Task, list[float]],
@@ -66,6 +69,7 @@ def test_an_answer_was_weighed_and_so_was_the_proof_that_nothing_longer_would_do
         assert tokens[cut - 1] > task.target
 
 
+@UNHURRIED
 @given(tasks())
 def test_at_a_target_of_the_whole_limit_the_previous_cut_changes_no_answer(
     drawn: tuple[Task, list[float]],
@@ -76,6 +80,7 @@ def test_at_a_target_of_the_whole_limit_the_previous_cut_changes_no_answer(
     assert drive(search(full), tokens)[0] == drive(search(without), tokens)[0]
 
 
+@UNHURRIED
 @given(st.lists(st.integers(0, 9000), min_size=1, max_size=30), st.integers(0, 9000))
 def test_tokens_that_do_not_fall_never_make_an_answer_over_the_limit_that_says_it_fits(
     tokens: list[int], limit: int

@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from support.histories import Message, answer, faults, histories, said, text, use
+from support.histories import UNHURRIED, Message, answer, faults, histories, said, text, use
 from support.sandbox_pool import sandbox_pool
 from support.scales import Scale
 
@@ -50,8 +50,8 @@ def turns_times(tokens: int) -> Scale:
     return Scale(answer_for)
 
 
+@UNHURRIED
 @given(histories(), st.floats(0.05, 1.0), st.floats(0.3, 1.0), st.booleans(), st.integers(1, 3))
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
 async def test_every_history_that_is_counted_is_valid_and_both_searches_agree(
     messages: list[Message], share: float, target: float, keep_first: bool, keep_last: int
 ) -> None:
@@ -124,6 +124,11 @@ async def test_once_pruning_is_due_it_goes_down_to_the_target() -> None:
         Candidate(6, 24, 400, None),
         Candidate(5, 20, 500, None),
     )
+
+
+async def test_a_target_is_the_share_that_was_written() -> None:
+    result = await prune(turns_times(100), long_chat(3), max_input_tokens=100, target=0.29)
+    assert result.target == 29
 
 
 async def test_a_target_out_of_reach_leaves_the_shortest_history_that_fits() -> None:
@@ -228,6 +233,15 @@ async def test_instructions_that_go_with_their_turns_are_told() -> None:
         turns_times(100), chat([*messages, said("user", "c")]), max_input_tokens=100
     )
     assert (result.dropped_turns, result.dropped_instructions) == (1, 1)
+
+
+async def test_nothing_goes_from_where_the_tools_change() -> None:
+    change = said("system", [{"type": "tool_addition", "tool": {"name": "look_up"}}])
+    body = long_chat(6)
+    body["messages"].insert(9, change)  # after the third turn's question
+    result = await prune(turns_times(100), body, max_input_tokens=400)
+    assert (result.dropped_turns, result.fits) == (2, True)
+    assert (await prune(turns_times(100), body, max_input_tokens=399)).status == "over"
 
 
 async def test_context_management_is_refused_or_taken_out() -> None:

@@ -35,12 +35,15 @@ class Conversation:
 
 @pytest.fixture(scope="module")
 def conversations() -> list[Conversation]:
-    """Weigh every cut of every different history of two turns and more; each must be valid."""
+    """Weigh every cut of every different history of two turns and more; each must be valid.
+
+    A third of them also with a first turn that stays.
+    """
     different = {check_payload(line).body for line in public_payloads()}
     return [
         conversation
-        for body in sorted(different)
-        for keep_first in (False, True)
+        for number, body in enumerate(sorted(different))
+        for keep_first in ((False, True) if number % 3 == 0 else (False,))
         if (conversation := _conversation(json.loads(body), keep_first)) is not None
     ]
 
@@ -94,7 +97,7 @@ def test_the_same_answer_as_one_at_a_time_at_every_budget_in_few_calls(
     print(f"\n{len(conversations)} conversations, {len(calls)} prunings, all over their budget:")
     print(f"bracket mean {statistics.mean(calls):.2f}, max {max(calls)}")
     print(f"one at a time mean {statistics.mean(plain):.2f}, max {max(plain)}")
-    assert len(calls) > 5_000
+    assert len(calls) > 3_000
     assert statistics.mean(calls) <= 3.5
     assert max(calls) <= 7
 

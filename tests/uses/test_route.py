@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.histories import UNHURRIED
 from support.sandbox_pool import sandbox_pool
 from support.scales import Scale
 
@@ -295,6 +296,7 @@ def cases(draw: st.DrawFn) -> tuple[Bands, dict[str, int], int, str | None]:
     return Bands(bands, reference=reference), tokens, draw(st.integers(0, 300)), floor
 
 
+@UNHURRIED
 @given(cases())
 async def test_a_route_holds_what_it_promises_and_strict_is_the_first_that_holds(
     case: tuple[Bands, dict[str, int], int, str | None],

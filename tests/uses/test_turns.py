@@ -5,7 +5,7 @@ from itertools import groupby
 
 import pytest
 from hypothesis import given
-from support.histories import Message, answer, faults, histories, said, text, use
+from support.histories import UNHURRIED, Message, answer, faults, histories, said, text, use
 
 from weighbridge.errors import BrokenHistory, PayloadError
 from weighbridge.uses.turns import split_turns, weight
@@ -20,6 +20,7 @@ def starts(messages: list[Message]) -> list[int]:
     return [turn.start for turn in split_turns(messages)]
 
 
+@UNHURRIED
 @given(histories())
 def test_turns_are_the_whole_history_and_every_rest_of_them_is_valid(
     messages: list[Message],
@@ -32,6 +33,7 @@ def test_turns_are_the_whole_history_and_every_rest_of_them_is_valid(
         assert faults(messages[turns[0].start : turns[0].stop] + messages[first.start :]) == []
 
 
+@UNHURRIED
 @given(histories())
 def test_every_user_message_starts_a_turn_unless_a_tool_result_stands_beside_it(
     messages: list[Message],
@@ -132,3 +134,17 @@ def test_what_brings_no_tokens_has_no_weight() -> None:
     block = {"type": "thinking", "thinking": "Hm"}
     assert weight(block | {"signature": "x" * 999}) == weight(block)
     assert weight({"text": "漢字", "n": 1, "no": None}) == len("text") + 6 + 1 + 2 + 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("message", "stays"),
+    [
+        (said("system", "Be brief."), False),
+        (said("system", [text("Be brief.")]), False),
+        (said("system", [text("New:"), {"type": "tool_addition", "tool": {}}]), True),
+        ({"role": "system", "output_config": {"effort": "low"}}, False),
+    ],
+)
+def test_a_turn_that_changes_the_tools_stays(message: Message, stays: bool) -> None:
+    first, second = split_turns([ASK, message, TOLD, ASK])
+    assert (first.stays, second.stays) == (stays, False)

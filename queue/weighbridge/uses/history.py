@@ -24,7 +24,8 @@ class History:
     """A body and what may be cut off it.
 
     Args:
-        keep_last: newest turns that never go; keep_first: whether the oldest stays too.
+        keep_last: newest turns that never go; keep_first: whether the oldest stays too. Nor does a
+            turn that changes the tools, nor any after it.
         refused: set if the endpoint is known to refuse this kind of body.
     """
 
@@ -41,7 +42,8 @@ class History:
         self.model: str = body["model"]
         self.turns = split_turns(body["messages"])
         self._first = 1 if keep_first and len(self.turns) > 1 else 0
-        last = max(0, len(self.turns) - self._first - keep_last)
+        droppable = self.turns[self._first : max(self._first, len(self.turns) - keep_last)]
+        last = next((at for at, turn in enumerate(droppable) if turn.stays), len(droppable))
         kept = sum(turn.weight for turn in self.turns)
         falling = accumulate((-turn.weight for turn in self.dropped(last)), initial=kept)
         self.weights = tuple(falling)

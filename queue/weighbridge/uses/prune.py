@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
+from anyio import to_thread
+
 from weighbridge.client import RawPayload
 from weighbridge.errors import PayloadTooLarge, SettingsError
 from weighbridge.records import Counted, Failed, Lane, NotCountable, Outcome, Source
@@ -90,7 +92,8 @@ async def prune(
 ) -> PruneResult:
     """Drop the oldest turns until the rest keeps to the budget; system and tools stay as they are.
 
-    Every history that is counted is valid by itself. What fits is not touched.
+    Every history that is counted is valid by itself. What fits is not touched. A turn with a system
+    message that changes the tools stays, and so do all after it.
 
     Args:
         max_input_tokens: the most input and reserved output together, in tokens.
@@ -131,7 +134,7 @@ async def prune(
     scale = _Scale(counter, history, lane, prices, reserve_output)
     task = Task(
         limit=limit,
-        target=math.floor(limit * target),
+        target=math.floor(round(limit * target, 6)),
         weights=history.weights,
         fixed=history.fixed_weight,
         previous=previous.dropped_turns if isinstance(previous, PruneResult) else previous,
@@ -180,7 +183,7 @@ class _Scale:
 
     async def _weigh(self, cut: int) -> float | None:
         if cut not in self.outcomes:
-            text = self.history.pruned_text(cut)
+            text = await to_thread.run_sync(self.history.pruned_text, cut)
             [self.outcomes[cut]] = await count_together(self._counter, [text], self._lane)
         outcome = self.outcomes[cut]
         if isinstance(outcome, Counted):

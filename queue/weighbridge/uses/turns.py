@@ -43,12 +43,14 @@ class Turn:
     Args:
         weight: about how much of the tokens it brings, in bytes of text.
         instructions: system messages among its messages.
+        stays: one of them changes the tools, and what comes after may use them.
     """
 
     start: int
     stop: int
     weight: int
     instructions: int
+    stays: bool = False
 
 
 @dataclass(slots=True)
@@ -106,8 +108,19 @@ def _media_weight(source: Mapping[str, object]) -> int:
 
 def _turn(messages: Sequence[Message], start: int, stop: int) -> Turn:
     own = messages[start:stop]
-    instructions = sum(message["role"] == "system" for message in own)
-    return Turn(start, stop, sum(map(weight, own)), instructions)
+    instructions = [message for message in own if message["role"] == "system"]
+    stays = any(map(_changes_tools, instructions))
+    return Turn(start, stop, sum(map(weight, own)), len(instructions), stays)
+
+
+def _changes_tools(instruction: Message) -> bool:
+    """Tell whether a system message holds anything but words; its options are for its turn alone.
+
+    https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
+    """
+    content = instruction.get("content")
+    blocks = content if isinstance(content, list | tuple) else ()
+    return any(block.get("type") != "text" for block in blocks if isinstance(block, Mapping))
 
 
 def _runs(messages: Sequence[Message]) -> list[_Run]:
