@@ -128,7 +128,7 @@ def test_a_conversation_that_grows_takes_about_two_calls_a_turn(
 
 @pytest.mark.asyncio
 async def test_the_whole_pruner_on_a_sample(conversations: list[Conversation]) -> None:
-    sample = conversations[::23]
+    sample = conversations[::15]
     assert len(sample) >= 15
     for conversation in sample:
         scale = Scale()
