@@ -1,7 +1,7 @@
 """A ``count_many`` without a queue: the stand-in's own check and estimate, called directly."""
 
 import json
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from typing import Any
 
 from weighbridge.client import RawPayload
@@ -28,21 +28,27 @@ class Scale:
 
     def __init__(self, answer: Answer = weighed) -> None:
         self.bodies: list[dict[str, Any]] = []
-        self.batches: list[int] = []
         self.lanes: set[Lane] = set()
         self._answer = answer
         self._known: dict[str, Outcome] = {}
 
     async def count_many(
-        self, payloads: Iterable[RawPayload], *, lane: Lane, ordered: bool
+        self,
+        payloads: Iterable[RawPayload] | AsyncIterable[RawPayload],
+        *,
+        lane: Lane,
+        ordered: bool,
     ) -> AsyncGenerator[Item, None]:
         """Count payloads, as the client does."""
-        assert ordered, "a decision needs its counts in order"
-        self.batches.append(0)
         self.lanes.add(lane)
-        for index, raw in enumerate(payloads):
-            self.batches[-1] += 1
-            yield self._item(index, raw)
+        if isinstance(payloads, AsyncIterable):
+            place = 0
+            async for raw in payloads:
+                yield self._item(place, raw)
+                place += 1
+        else:
+            for place, raw in enumerate(payloads):
+                yield self._item(place, raw)
 
     def _item(self, index: int, raw: RawPayload) -> Item:
         try:

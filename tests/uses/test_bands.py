@@ -116,6 +116,8 @@ def test_windows_come_from_the_band_or_else_from_the_prices() -> None:
         own.windows(None)
     with pytest.raises(UnknownPrice, match="claude-unheard-of"):
         Bands((Band("claude-unheard-of", window=5),)).windows(prices)
+    with pytest.raises(UnknownPrice, match="claude-misspelt"):
+        Bands(THREE, reference="claude-misspelt").windows(prices)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ async def test_every_history_that_is_counted_is_valid_and_both_searches_agree(
     }
     result = await prune(scale, body, **options)
     oracle = await prune(scale, body, strategy="linear", **options)
+    assert result.status in ("fits", "over"), "the stand-in takes every history that is counted"
     assert (result.status, result.chosen) == (oracle.status, oracle.chosen)
     assert result.payload == oracle.payload
     assert body == before

@@ -1,7 +1,8 @@
 """Routing: the smallest model that suits a payload, by what it counts with that model."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
 from decimal import Decimal
 from typing import Any
 
@@ -127,7 +128,6 @@ async def test_two_counts_are_the_most_and_a_third_tokenizer_is_said_to_be_missi
 async def test_strict_counts_every_candidate_at_once(prices: Prices) -> None:
     scale = counting(haiku=2_100, sonnet=49_000, opus=70_000)
     decision = await Router(scale, THREE, prices=prices, strict=True).route(body())
-    assert scale.batches == [3]
     assert models(scale) == [SMALL, MIDDLE, LARGE]
     assert (decision.model, decision.counted_with, decision.input_tokens) == (
         MIDDLE,
@@ -233,7 +233,7 @@ async def test_a_payload_that_cannot_be_counted_is_an_outcome_among_the_others(
         "not_countable",
     ]
     assert all(decision.message for decision in decisions[1:5])
-    assert scale.batches == [3, 2], "the counts of a round travel together"
+    assert models(scale) == [OLD, MIDDLE, OLD, MIDDLE], "a second count goes first"
 
 
 async def test_a_failed_count_is_an_outcome(prices: Prices) -> None:
@@ -330,6 +330,37 @@ async def test_a_route_holds_what_it_promises_and_strict_is_the_first_that_holds
         assert lean.same_tokenizer
     for one in strict.considered[start:]:
         assert one.input_tokens == tokens[one.model]
+
+
+async def test_a_stream_may_be_left_early_or_broken_by_a_signal(
+    redis_url: str, prices: Prices
+) -> None:
+    def signal(seen: Body) -> str | None:
+        return "claude-unheard-of" if seen.get("max_tokens") == 177 else None
+
+    def payloads(last: int) -> Iterator[dict[str, Any]]:
+        for number in range(last + 1):
+            message = {"role": "user", "content": f"number {number}"}
+            yield body(messages=[message], max_tokens=number)
+
+    async with sandbox_pool(redis_url) as (wb, _):
+        router = Router(wb, THREE, prices=prices, complexity=signal)
+        decisions = router.route_many(payloads(150))
+        async with aclosing(decisions):
+            first = [decision.max_output async for decision in until_sixth(decisions)]
+        with pytest.raises(SettingsError, match="a complexity signal"):
+            [decision async for decision in router.route_many(payloads(177))]
+        again = [decision.max_output async for decision in router.route_many(payloads(150))]
+    assert first == list(range(6))
+    assert again == list(range(151))
+
+
+async def until_sixth(
+    decisions: AsyncGenerator[RouteDecision, None],
+) -> AsyncGenerator[RouteDecision, None]:
+    """Take no more than six."""
+    for _ in range(6):
+        yield await anext(decisions)
 
 
 async def test_it_counts_through_the_pool(redis_url: str, prices: Prices) -> None:

@@ -106,6 +106,8 @@ class Bands:
             UnknownPrice: prices are given and do not know a model.
             SettingsError: nobody knows a window.
         """
+        if prices is not None and self.reference is not None:
+            prices.facts(self.reference)
         return tuple(_window(band, prices) for band in self.bands)
 
 

@@ -1,23 +1,20 @@
 """Route payloads to the smallest model that suits them, by what they count with that model."""
 
 import json
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from weighbridge.client import RawPayload
 from weighbridge.errors import MalformedPayload
-from weighbridge.records import Lane, NotCountable, Outcome
+from weighbridge.records import Lane, NotCountable
 from weighbridge.strict_json import encoded, read_json
-from weighbridge.uses.banding import Found, Walk, Wish, walk
+from weighbridge.uses.banding import Wish, walk
 from weighbridge.uses.bands import Bands
-from weighbridge.uses.decisions import Counts, count_together
 from weighbridge.uses.prices import Prices
 from weighbridge.uses.route_decision import RouteDecision, decision
+from weighbridge.uses.route_stream import CountsFed, RouteStream, Trip
 from weighbridge.uses.signals import Signal
-
-TOGETHER = 256
-"""Payloads of a stream that are decided together, so that their counts travel together."""
 
 
 class Router:
@@ -36,7 +33,7 @@ class Router:
 
     def __init__(
         self,
-        counter: Counts,
+        counter: CountsFed,
         bands: Bands,
         *,
         prices: Prices | None = None,
@@ -65,8 +62,9 @@ class Router:
             SettingsError: the floor or a signal names a model without a band.
             QueueUnreachable: the server does not answer.
         """
-        [decision] = await self._decide([payload], max_output, floor)
-        return decision
+        decisions = self.route_many([payload], max_output=max_output, floor=floor)
+        async with aclosing(decisions):
+            return await anext(decisions)
 
     async def route_many(
         self,
@@ -81,76 +79,50 @@ class Router:
             SettingsError: the floor or a signal names a model without a band.
             QueueUnreachable: the server does not answer.
         """
-        source = iter(payloads)
-        while chunk := list(islice(source, TOGETHER)):
-            for decided in await self._decide(chunk, max_output, floor):
-                yield decided
+        least = 0 if floor is None else self._bands.place(floor, "the floor")
+        trips = (
+            self._trip(place, _read(payload), max_output, least)
+            for place, payload in enumerate(payloads)
+        )
+        arrived = RouteStream(trips).run(self._counter, self._lane)
+        async with aclosing(arrived):
+            async for trip in arrived:
+                assert trip.found is not None  # noqa: S101 - it has arrived
+                yield decision(trip.found, trip.wish, self._prices)
 
-    async def _decide(
-        self, payloads: Sequence[RawPayload], max_output: int | None, floor: str | None
-    ) -> list[RouteDecision]:
-        bodies = [_read(payload) for payload in payloads]
-        wishes = [self._wish(body, max_output, floor) for body in bodies]
-        walks = [walk(self._bands, self._windows, wish) for wish in wishes]
-        found = await self._walk_all(walks, bodies)
-        return [decision(one, wish, self._prices) for one, wish in zip(found, wishes, strict=True)]
+    def _trip(
+        self,
+        place: int,
+        body: dict[str, Any] | NotCountable,
+        max_output: int | None,
+        floor: int,
+    ) -> Trip:
+        wish = self._wish(body, max_output, floor)
+        return Trip(place, body, wish, walk(self._bands, self._windows, wish))
 
     def _wish(
-        self, body: dict[str, Any] | NotCountable, max_output: int | None, floor: str | None
+        self, body: dict[str, Any] | NotCountable, max_output: int | None, floor: int
     ) -> Wish:
-        least = 0 if floor is None else self._bands.place(floor, "the floor")
         if isinstance(body, NotCountable):
-            return Wish(max_output or 0, floor=least)
+            return Wish(max_output or 0, floor=floor)
         named = [model for signal in self._signals if (model := signal(body)) is not None]
         raised = [self._bands.place(model, "a complexity signal") for model in named]
         given = body.get("max_tokens")
         own = given if isinstance(given, int) and not isinstance(given, bool) else 0
         return Wish(
             max_output=max(0, own) if max_output is None else max_output,
-            floor=least,
+            floor=floor,
             least=max(raised, default=0),
             strict=self._strict,
         )
-
-    async def _walk_all(
-        self, walks: Sequence[Walk], bodies: Sequence[dict[str, Any] | NotCountable]
-    ) -> list[Found]:
-        """Run walks in step, so that each round's counts travel together."""
-        found: dict[int, Found] = {}
-        wanted = {place: next(steps) for place, steps in enumerate(walks)}
-        while wanted:
-            outcomes = await self._count(wanted, bodies)
-            again = {}
-            for place in wanted:
-                try:
-                    again[place] = walks[place].send(outcomes[place])
-                except StopIteration as done:
-                    found[place] = done.value
-            wanted = again
-        return [found[place] for place in range(len(walks))]
-
-    async def _count(
-        self, wanted: Mapping[int, list[str]], bodies: Sequence[dict[str, Any] | NotCountable]
-    ) -> dict[int, list[Outcome]]:
-        named = {place: _named(bodies[place], models) for place, models in wanted.items()}
-        payloads = [body for several in named.values() for body in several]
-        counts = iter(await count_together(self._counter, payloads, self._lane))
-        outcomes: dict[int, list[Outcome]] = {}
-        for place, models in wanted.items():
-            body = bodies[place]
-            if isinstance(body, NotCountable):
-                outcomes[place] = [body] * len(models)
-            else:
-                outcomes[place] = list(islice(counts, len(models)))
-        return outcomes
 
 
 def _read(payload: RawPayload) -> dict[str, Any] | NotCountable:
     """Read a body; its model is chosen here, so it needs none."""
     if isinstance(payload, Mapping):
         return dict(payload)
-    text = encoded(payload) if isinstance(payload, str) else payload
     try:
+        text = encoded(payload) if isinstance(payload, str) else payload
         read_json(text)  # for what json.loads would let pass, duplicate keys for instance
         body = json.loads(text)
         if isinstance(body, dict):
@@ -158,9 +130,3 @@ def _read(payload: RawPayload) -> dict[str, Any] | NotCountable:
         raise MalformedPayload("the payload must be a JSON object with messages")
     except MalformedPayload as error:
         return NotCountable(code=error.code, message=str(error))
-
-
-def _named(body: dict[str, Any] | NotCountable, models: Sequence[str]) -> Iterator[dict[str, Any]]:
-    if not isinstance(body, NotCountable):
-        for model in models:
-            yield body | {"model": model}

@@ -121,7 +121,9 @@ class Routes:
 def _why(decision: RouteDecision) -> str:
     if decision.code is not None:
         return escape(decision.code)
-    [_, why] = decision.reason.split(": ", 1) if decision.model else ["", decision.reason]
+    if decision.model is None:
+        return decision.reason
+    why = decision.reason.partition(": ")[2].partition(", raised")[0]
     return why + (f" ({', '.join(decision.escalated)})" if decision.escalated else "")
 
 
