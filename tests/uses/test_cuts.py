@@ -34,11 +34,14 @@ def tasks(draw: st.DrawFn) -> tuple[Task, list[float]]:
     tokens: list[float] = list(falling(turns, draw(st.integers(1, 3000))))
     honest = draw(st.booleans())
     weights = turns if honest else [draw(st.integers(0, 9000)) for _ in turns]
-    limit = draw(st.integers(0, int(tokens[0]) + 10))
+    # Budgets at, just over and just under what a cut leaves: that is where mistakes show.
+    edges = st.sampled_from(tokens).map(int)
+    near = st.integers(-1, 1)
+    limit = max(0, draw(edges) + draw(near))
     too_large = draw(st.integers(0, len(tokens) // 2))
     if draw(st.integers(0, 5)) == 0:
         tokens[:too_large] = [math.inf] * too_large
-    target = draw(st.integers(0, limit))
+    target = max(0, min(limit, draw(st.just(limit) | edges) + draw(near)))
     previous = draw(st.integers(0, len(tokens) + 1))
     fixed = draw(st.integers(0, 5000))
     return Task(limit, target, falling(weights, draw(st.integers(1, 99))), fixed, previous), tokens
