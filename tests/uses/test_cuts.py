@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.histories import UNHURRIED
 
-from weighbridge.uses.cuts import Search, Task, search
+from weighbridge.uses.cuts import PATIENCE, Search, Task, search
 
 
 def drive(steps: Search, tokens: list[float]) -> tuple[int, list[int]]:
@@ -54,7 +54,7 @@ def test_the_bracket_finds_what_one_at_a_time_finds(drawn: tuple[Task, list[floa
     task, tokens = drawn
     cut, weighed = drive(search(task), tokens)
     assert cut == drive(search(task, "linear"), tokens)[0]
-    assert len(weighed) <= 3 + 3 * math.ceil(math.log2(len(tokens) + 1))
+    assert len(weighed) <= PATIENCE + 2 + math.ceil(math.log2(len(tokens) + 1))
 
 
 @UNHURRIED

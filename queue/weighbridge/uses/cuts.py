@@ -29,8 +29,8 @@ Strategy = Literal["bracket", "linear"]
 Point = tuple[float, float]
 """A weight and its tokens."""
 
-PATIENCE = 3
-"""Guesses in a row that may fall on one side before the steps double."""
+PATIENCE = 5
+"""Weighings after which weights are not believed any more: from there on the rest is halved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +111,12 @@ class _Bracket:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._tokens: dict[int, float] = {}
-        self._streak = 0
         self.over = -1
         self.under = task.last + 1
 
     def add(self, cut: int, tokens: float) -> None:
-        within = tokens <= self._task.target
-        same_side = bool(self._tokens) and within == (self._latest <= self._task.target)
-        self._streak = self._streak + 1 if same_side else 1
         self._tokens[cut] = tokens
-        if within:
+        if tokens <= self._task.target:
             self.under = min(self.under, cut)
         else:
             self.over = max(self.over, cut)
@@ -128,21 +124,14 @@ class _Bracket:
     def fits(self, cut: int) -> bool:
         return self._tokens[cut] <= self._task.limit
 
-    @property
-    def _latest(self) -> float:
-        return next(reversed(self._tokens.values()))
-
     def guess(self) -> int | None:
         """Name the next cut to weigh; None once the two sides meet."""
         first, last = self.over + 1, self.under - 1
         if first > last:
             return None
-        wanted = self._weight_at_target()
-        cut = bisect_left(self._task.weights, -wanted, key=neg)
-        # Far-off weights must not make it creep: each further step on one side is twice as long.
-        step: int = 2 ** max(0, self._streak - PATIENCE + 1) - 1
-        within = self._latest <= self._task.target
-        cut = min(cut, last - step) if within else max(cut, first + step)
+        if len(self._tokens) > PATIENCE:
+            return (first + last) // 2
+        cut = bisect_left(self._task.weights, -self._weight_at_target(), key=neg)
         return max(first, min(cut, last))
 
     def _weight_at_target(self) -> float:
