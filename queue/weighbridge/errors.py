@@ -36,6 +36,12 @@ class NotCountablePayload(PayloadError):
     code: ClassVar[str] = "not_countable"
 
 
+class BrokenHistory(PayloadError):
+    """The messages are no history that the API would take; nothing is repaired silently."""
+
+    code: ClassVar[str] = "broken_history"
+
+
 class SettingsError(WeighbridgeError):
     """A setting is wrong; the message names the variable and says what it takes."""
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from weighbridge.errors import SettingsError, WeighbridgeError
+from weighbridge.errors import PayloadError, SettingsError, UnknownPrice, WeighbridgeError
 from weighbridge.records import Lane
 from weighbridge_worker.cli.audit import audit
 from weighbridge_worker.cli.compare import compare
@@ -13,6 +13,8 @@ from weighbridge_worker.cli.dead import dead
 from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.cli.limit import limit
 from weighbridge_worker.cli.options import AsJson, PricesFile, Redis, Rpm, WithWorkers
+from weighbridge_worker.cli.prune import prune
+from weighbridge_worker.cli.route import route
 
 app = typer.Typer(
     help="Count the input tokens of Claude payloads, before anyone pays for them.",
@@ -38,7 +40,8 @@ def run() -> int:
 
 def _report(error: WeighbridgeError) -> int:
     typer.echo(f"weighbridge: {error}", err=True)
-    return ExitStatus.USAGE if isinstance(error, SettingsError) else ExitStatus.ERROR
+    usage = isinstance(error, SettingsError | UnknownPrice | PayloadError)
+    return ExitStatus.USAGE if usage else ExitStatus.ERROR
 
 
 def _error_of_ours(group: BaseExceptionGroup[BaseException]) -> WeighbridgeError:
@@ -181,6 +184,8 @@ def probe(
 
 
 # In the order in which the help lists them.
+app.command()(route)
+app.command()(prune)
 app.command()(compare)
 app.command()(audit)
 app.add_typer(limit, name="limit", help="See and change the limit of a running fleet.")
