@@ -97,5 +97,5 @@ def test_a_model_without_a_price_is_told_before_anything_is_counted(tmp_path: Pa
     env = environment(tmp_path)
     assert run(*arguments, env=env).returncode == 0
     done = run(*arguments, "--requests", "10", env=env)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no price is known for the model 'claude-nonsense'" in done.stderr
