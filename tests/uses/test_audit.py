@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.counting import Counting
-from support.estimating import estimating
+from support.sandbox_pool import sandbox_pool
 
 from weighbridge import Failed, NotCountable, Outcome
 from weighbridge.errors import UnknownPrice
@@ -58,7 +58,7 @@ async def test_one_tool_takes_two_counts_and_holds_its_preamble() -> None:
 
 async def test_the_example_takes_22_counts_through_a_real_pool(redis_url: str) -> None:
     tools = read_tools(json.loads(EXAMPLE.read_text()))
-    async with estimating(redis_url) as (wb, stand_in):
+    async with sandbox_pool(redis_url) as (wb, stand_in):
         weighed = await audit(wb, tools, model=MODEL)
         assert len(stand_in.ledger) == 22
         again = await audit(wb, tools, model=MODEL)

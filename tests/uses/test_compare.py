@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.counting import Counting
-from support.estimating import estimating
+from support.sandbox_pool import sandbox_pool
 
 from weighbridge import Failed, Outcome
 from weighbridge.errors import MalformedPayload, UnknownPrice
@@ -104,7 +104,7 @@ async def test_the_example_is_ranked_through_a_real_pool(redis_url: str) -> None
     base = json.loads((EXAMPLES / "base.json").read_text())
     names = ("handbook", "guided", "terse")
     variants = {name: {"system": (EXAMPLES / f"{name}.txt").read_text()} for name in names}
-    async with estimating(redis_url) as (wb, stand_in):
+    async with sandbox_pool(redis_url) as (wb, stand_in):
         compared = await compare(wb, base, variants, target=400, prices=Prices.load())
         assert len(stand_in.ledger) == 4
     assert [row.name for row in compared.variants] == ["terse", "guided", "handbook"]
