@@ -100,3 +100,9 @@ class UnknownPrice(WeighbridgeError):
     """The price table does not know the model; no price is ever guessed."""
 
     code: ClassVar[str] = "unknown_price"
+
+
+class BudgetMismatch(SettingsError):
+    """The run has a budget already, of another size; or none any more."""
+
+    code: ClassVar[str] = "budget_mismatch"
