@@ -106,3 +106,9 @@ class BudgetMismatch(SettingsError):
     """The run has a budget already, of another size; or none any more."""
 
     code: ClassVar[str] = "budget_mismatch"
+
+
+class NotReviewable(WeighbridgeError):
+    """Nothing in the review log goes by this name, or no approval could lift its refusal."""
+
+    code: ClassVar[str] = "not_reviewable"
