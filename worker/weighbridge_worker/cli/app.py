@@ -8,8 +8,10 @@ import typer
 from weighbridge.errors import SettingsError, WeighbridgeError
 from weighbridge.records import Lane
 from weighbridge_worker.cli.exit_status import ExitStatus
+from weighbridge_worker.cli.guard import guard
 from weighbridge_worker.cli.limit import limit
-from weighbridge_worker.cli.options import AsJson, Redis, Rpm
+from weighbridge_worker.cli.options import AsJson, Redis, Rpm, WithWorkers
+from weighbridge_worker.cli.review import review
 
 app = typer.Typer(
     help="Count the input tokens of Claude payloads, before anyone pays for them.",
@@ -20,6 +22,8 @@ app = typer.Typer(
 )
 
 app.add_typer(limit, name="limit", help="See and change the limit of a running fleet.")
+app.add_typer(review, name="review", help="See, approve and drop what the guard refused.")
+app.command()(guard)
 
 
 def run() -> int:
@@ -73,9 +77,7 @@ def count(
     model: Annotated[
         str | None, typer.Option(help="Count for this model, whatever the payloads name.")
     ] = None,
-    with_workers: Annotated[
-        bool, typer.Option("--with-workers", help="Count in this process, on the given server.")
-    ] = False,
+    with_workers: WithWorkers = False,
     summary: Annotated[
         bool | None,
         typer.Option("--summary/--no-summary", help="A table at the end [default: in a terminal]."),
