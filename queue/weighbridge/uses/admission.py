@@ -67,36 +67,48 @@ class Admission:
 
     def judge(self, decision: GuardDecision, digest: str | None, outcome: Outcome) -> GuardDecision:
         """Hold a count against the limits."""
-        decision = replace(decision, digest=digest, tally=tally([outcome]))
         if not isinstance(outcome, Counted):
-            return self._uncounted(decision, outcome)
+            return self._uncounted(replace(decision, digest=digest), outcome)
         try:
-            return self._against_limits(self._priced(decision, outcome))
+            usd_input, usd_worst = self._price(outcome, decision.max_tokens)
         except UnknownPrice as error:
-            return _refused(decision, "unknown_price", str(error))
-
-    def _priced(self, decision: GuardDecision, counted: Counted) -> GuardDecision:
-        decision = replace(decision, model=counted.model, input_tokens=counted.input_tokens)
-        if self.rates is None:
-            return decision
-        usd = self.rates.usd(
-            counted.model, counted.input_tokens, decision.max_tokens or 0, batch=self.batch
+            return _refused(replace(decision, digest=digest), "unknown_price", str(error))
+        price = usd_worst if self.limits.judged == "worst" else usd_input
+        refusal = self._refusal(outcome.input_tokens, price)
+        return replace(
+            decision,
+            verdict="reject" if refusal else "allow",
+            digest=digest,
+            model=outcome.model,
+            input_tokens=outcome.input_tokens,
+            usd_input=usd_input,
+            usd_worst=usd_worst,
+            tally=tally([outcome]),
+            **refusal,
         )
-        worst = None if decision.max_tokens is None else usd.total
-        return replace(decision, usd_input=usd.input, usd_worst=worst)
 
-    def _against_limits(self, decision: GuardDecision) -> GuardDecision:
-        limits, tokens = self.limits, decision.input_tokens or 0
-        price = decision.price
+    def _price(
+        self, counted: Counted, max_tokens: int | None
+    ) -> tuple[Decimal | None, Decimal | None]:
+        """Give the price of the input, and with all of ``max_tokens`` written."""
+        if self.rates is None:
+            return None, None
+        usd = self.rates.usd(counted.model, counted.input_tokens, max_tokens or 0, batch=self.batch)
+        return usd.input, None if max_tokens is None else usd.total
+
+    def _refusal(self, tokens: int, price: Decimal | None) -> dict[str, Any]:
+        """Give the fields of a decision that refuses; none if the limits are kept."""
+        limits = self.limits
         if price is None and (self.charged or limits.max_usd is not None):
-            return _refused(decision, "no_max_tokens", NO_MAX_TOKENS)
+            return {"reason": "no_max_tokens", "message": NO_MAX_TOKENS}
         if limits.max_input_tokens is not None and tokens > limits.max_input_tokens:
-            return over(decision, "over_input_tokens", limits.max_input_tokens, tokens)
+            return _excess("over_input_tokens", limits.max_input_tokens, tokens)
         if limits.max_usd is not None and price is not None and price > limits.max_usd:
-            return over(decision, "over_usd", limits.max_usd, price)
-        return decision
+            return _excess("over_usd", limits.max_usd, price)
+        return {}
 
     def _uncounted(self, decision: GuardDecision, outcome: Failed | NotCountable) -> GuardDecision:
+        decision = replace(decision, tally=tally([outcome]))
         message = f"{outcome.code}: {outcome.message}"
         if self.fail_open:
             return replace(decision, reason="uncounted", message=message)
@@ -104,11 +116,8 @@ class Admission:
         return _refused(decision, "count_failed" if failed else "not_countable", message)
 
 
-def over(
-    decision: GuardDecision, reason: Reason, limit: Decimal | int, value: Decimal | int
-) -> GuardDecision:
-    """Refuse what went over a limit."""
-    return replace(decision, verdict="reject", reason=reason, limit=limit, over_by=value - limit)
+def _excess(reason: Reason, limit: Decimal | int, value: Decimal | int) -> dict[str, Any]:
+    return {"reason": reason, "limit": limit, "over_by": value - limit}
 
 
 def _refused(decision: GuardDecision, reason: Reason, message: str) -> GuardDecision:

@@ -3,10 +3,8 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 
 from weighbridge.client import RawPayload
-from weighbridge.uses.admission import over
 from weighbridge.uses.guard_decision import GuardDecision
 from weighbridge.uses.review import APPROVABLE, ReviewLog
 from weighbridge.uses.run_budget import Reservation, RunBudget
@@ -84,12 +82,18 @@ class Gate:
 
     def _after(self, decision: GuardDecision, reservation: Reservation) -> GuardDecision:
         assert self._budget is not None  # noqa: S101 - only called with one
-        decision = replace(decision, run=self._budget.run)
+        run = self._budget.run
         if reservation.left is None:
-            return replace(decision, reservation=None if self._spend else reservation.id)
-        limit = self._budget.limit
-        wanted = limit - reservation.left + (decision.price or Decimal(0))
-        return over(decision, "over_run_budget", limit, wanted)
+            held = None if self._spend else reservation.id
+            return replace(decision, run=run, reservation=held)
+        return replace(
+            decision,
+            verdict="reject",
+            reason="over_run_budget",
+            limit=self._budget.limit,
+            over_by=reservation.usd - reservation.left,
+            run=run,
+        )
 
     async def _give_back(self, approved: Sequence[GuardDecision]) -> None:
         if self._review is not None and approved:

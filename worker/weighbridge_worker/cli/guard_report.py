@@ -106,7 +106,8 @@ def print_tally(tally: GuardTally, stream: TextIO) -> None:
 def describe(decision: GuardDecision) -> str:
     """Say why a payload was refused."""
     if decision.limit is None:
-        return f"{decision.reason}: {decision.message}"
+        named = decision.message.startswith(f"{decision.reason}: ")
+        return decision.message if named else f"{decision.reason}: {decision.message}"
     mark = "~" if decision.tally.estimated else ""
     if isinstance(decision.limit, int):
         tokens = decision.input_tokens or 0

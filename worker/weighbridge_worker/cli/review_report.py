@@ -1,10 +1,10 @@
 """What a person sees of the review log."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
+import typer
 
 from weighbridge.uses.review_desk import ReviewEntry
 from weighbridge_worker.cli.guard_report import describe
@@ -13,27 +13,20 @@ SHOWN_DIGITS = 12
 
 
 def print_entries(entries: Sequence[ReviewEntry]) -> None:
-    """Print a table, a row a refusal."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    """Print a line a refusal: name, time, place and reason; never cut, so that names can be used."""
     if not entries:
-        print("The review log is empty.")  # noqa: T201 - the command's output
-        return
-    table = Table("refused", "digest", "model", "why", "from", box=None, header_style="bold")
+        typer.echo("The review log is empty.")
     for entry in entries:
-        refusal = entry.refusal
-        name = (refusal.digest or "")[:SHOWN_DIGITS] or entry.id
-        words = (_time(entry), name, refusal.model, describe(refusal), _origin(entry))
-        table.add_row(*(Text(word) for word in words))
-    Console(file=sys.stdout, highlight=False).print(table)
+        digest = (entry.refusal.digest or "")[:SHOWN_DIGITS]
+        typer.echo(
+            f"{digest or entry.id}  {_time(entry)}  {_origin(entry)}{describe(entry.refusal)}"
+        )
 
 
 def print_entry(entry: ReviewEntry, times: int, payload: bytes | None) -> None:
     """Print one refusal whole."""
     for name, value in _rows(entry, times, payload):
-        print(f"{name:<14}{value}")  # noqa: T201 - the command's output
+        typer.echo(f"{name:<14}{value}")
 
 
 def _rows(entry: ReviewEntry, times: int, payload: bytes | None) -> Iterator[tuple[str, str]]:
@@ -60,4 +53,5 @@ def _origin(entry: ReviewEntry) -> str:
     known = entry.refusal.metadata or {}
     if "line" not in known:
         return ""
-    return f"{known.get('file', '')}:{known['line']}"
+    name = "" if known.get("id") is None else f"  {known['id']}"
+    return f"{known.get('file', '')}:{known['line']}{name}  "
