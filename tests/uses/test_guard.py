@@ -182,7 +182,7 @@ async def test_a_budget_refuses_what_would_overshoot_it(redis_url: str, prices: 
     assert (one.allowed, two.allowed, small.allowed) == (True, True, True)
     assert (over.reason, over.limit) == ("over_run_budget", limit)
     assert over.over_by == usd(200) - usd(100)
-    assert (state.spent, state.reserved, state.reservations) == (Decimal(0), limit, 3)
+    assert (state.spent, state.reserved) == (Decimal(0), limit)
     assert (one.run, over.run, over.reservation) == ("nightly", "nightly", None)
 
 
@@ -223,7 +223,7 @@ async def test_leaving_early_gives_back_what_was_not_taken(redis_url: str, price
         await anext(decisions)
         await decisions.aclose()
         state = await budget.inspect()
-    assert (state.reserved, state.reservations) == (usd(200), 1)
+    assert state.reserved == usd(200)
 
 
 async def test_a_cancelled_filter_gives_back_what_was_not_taken(
@@ -243,7 +243,7 @@ async def test_a_cancelled_filter_gives_back_what_was_not_taken(
                     await anyio.sleep_forever()
             finally:
                 await decisions.aclose()
-        assert (await budget.inspect()).reservations == 1
+        assert (await budget.inspect()).reserved == usd(200)
 
 
 async def test_money_is_reserved_a_batch_at_a_time(redis_url: str, prices: Prices) -> None:

@@ -6,14 +6,14 @@
 --
 -- KEYS  budget, held, amounts
 -- ARGV  1 limit in nanodollars, or '' to look
--- Returns {limit, spent, reserved, reservations}, amounts as text; limit is '' where there is no run
+-- Returns {limit, spent, reserved} as text; limit is '' where there is no run
 --@include numbers
 --@include budget
 
 limit = limit or tonumber(ARGV[1])
-if not limit then return {'', '0', '0', 0} end
+if not limit then return {'', '0', '0'} end
 for _ = 1, 50 do
   if sweep() == 0 then break end
 end
 save()
-return {int(limit), int(spent), int(reserved), redis.call('ZCARD', held)}
+return {int(limit), int(spent), int(reserved)}

@@ -21,17 +21,15 @@ class BudgetScripts:
         self._reserve = Script("budget_reserve", flags=flags)
         self._settle = Script("budget_settle", flags=flags)
 
-    async def open(
-        self, redis: RedisClient, *, limit: int | None
-    ) -> tuple[int | None, int, int, int]:
-        """Give the limit that stands (None: no such run), spent, reserved, and reservations.
+    async def open(self, redis: RedisClient, *, limit: int | None) -> tuple[int | None, int, int]:
+        """Give the limit that stands (None: no such run), what is spent and what is reserved.
 
         Args:
             limit: set where there is none yet; None only looks.
         """
         reply = await self._open(redis, self._keys, ("" if limit is None else limit,))
-        stands, spent, reserved, count = reply
-        return int(stands) if stands else None, int(spent), int(reserved), int(count)
+        stands, spent, reserved = reply
+        return int(stands) if stands else None, int(spent), int(reserved)
 
     async def reserve(
         self,

@@ -46,13 +46,12 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """A run's budget, in exact dollars; ``reservations`` are those not yet settled."""
+    """A run's budget, in exact dollars."""
 
     run: str
     limit: Decimal
     spent: Decimal
     reserved: Decimal
-    reservations: int
 
     @property
     def left(self) -> Decimal:
@@ -146,7 +145,7 @@ class RunBudget:
             BudgetMismatch: the run is gone, or has a budget of another size.
             QueueUnreachable: the server does not answer.
         """
-        names = [uuid.uuid4().hex for _ in amounts] if ids is None else list(ids)
+        names = _new_ids(len(amounts)) if ids is None else ids
         wanted = [(name, to_nano(usd)) for name, usd in zip(names, amounts, strict=True)]
         with queue_errors():
             stands, left = await self._scripts.reserve(
@@ -180,9 +179,9 @@ class RunBudget:
 
     async def _look(self, limit: int | None) -> BudgetState:
         with queue_errors():
-            stands, spent, reserved, count = await self._scripts.open(self._redis, limit=limit)
+            stands, spent, reserved = await self._scripts.open(self._redis, limit=limit)
         self._check(stands)
-        return BudgetState(self.run, self.limit, from_nano(spent), from_nano(reserved), count)
+        return BudgetState(self.run, self.limit, from_nano(spent), from_nano(reserved))
 
     def _check(self, stands: int | None) -> None:
         if stands is None:
@@ -195,3 +194,8 @@ class RunBudget:
                 f"run {self.run!r} has a budget of ${from_nano(stands)}, not ${self.limit};"
                 " give the same one, or another run's name"
             )
+
+
+def _new_ids(count: int) -> list[str]:
+    base = uuid.uuid4().hex
+    return [f"{base}:{number}" for number in range(count)]

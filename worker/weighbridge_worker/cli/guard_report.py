@@ -127,7 +127,10 @@ def usd(amount: Decimal | int | None) -> str:
 
 def _cells(kind: Sum, *, money: bool, estimated: bool) -> list[str]:
     mark = "~" if estimated else ""
-    cells = [f"{kind.documents:,}", f"{mark}{kind.input_tokens:,}"]
+    cells = [f"{kind.documents:,}"]
+    if not kind.input_tokens:
+        return [*cells, *["-"] * (3 if money else 1)]
+    cells.append(f"{mark}{kind.input_tokens:,}")
     if money:
         cells += [f"{mark}{usd(kind.usd_input)}", f"{mark}{usd(kind.usd_worst)}"]
     return cells
@@ -137,8 +140,10 @@ def _below(tally: GuardTally) -> Iterator[str]:
     if tally.approved:
         yield f"\n{tally.approved:,} of the admitted had been approved by a person."
     if (budget := tally.budget) is not None:
-        held = f", {usd(budget.reserved)} reserved" if budget.reserved else ""
-        yield f"\nRun {budget.run}: {usd(budget.spent)} of {usd(budget.limit)} spent{held}."
+        mark = "~" if tally.counts.estimated else ""
+        held = f", {mark}{usd(budget.reserved)} reserved" if budget.reserved else ""
+        spent = f"{mark}{usd(budget.spent)} of {usd(budget.limit)} spent"
+        yield f"\nRun {budget.run}: {spent}{held}."
     if not tally.refusals:
         return
     yield ""
