@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from redis import Redis
@@ -88,6 +89,8 @@ def test_the_summary_is_one_object(tmp_path: Path) -> None:
     assert spent == Decimal(summary["admitted"]["usd_worst"]) > 0
     assert summary["run"]["reserved"] == "0"
     assert summary["tally"]["counts_used"] == 3
+    done = run(*words[:4], "--json", env=environment(tmp_path))
+    assert json.loads(done.stdout)["admitted"] == {"documents": 1, "input_tokens": ANY}
 
 
 def test_one_budget_holds_for_all_who_name_its_run(tmp_path: Path) -> None:

@@ -74,16 +74,21 @@ class GuardTally:
 
     def summary(self) -> dict[str, Any]:
         """Sum up for machines; dollars are strings, so that no digit is lost."""
+        shown = msgspec.to_builtins if self.price_version else _without_money
         run = self.budget and msgspec.to_builtins(self.budget) | {"left": str(self.budget.left)}
         return {
             "documents": self.documents,
-            "admitted": self.admitted,
+            "admitted": shown(self.admitted),
             "approved": self.approved,
-            "refused": dict(self.refused),
+            "refused": {reason: shown(kind) for reason, kind in self.refused.items()},
             "run": run,
             "tally": self.counts,
             "price_version": self.price_version,
         }
+
+
+def _without_money(kind: Sum) -> dict[str, int]:
+    return {"documents": kind.documents, "input_tokens": kind.input_tokens}
 
 
 def print_tally(tally: GuardTally, stream: TextIO) -> None:
