@@ -2,8 +2,7 @@
 
 import socket
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -11,21 +10,15 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from weighbridge.connection import connect, connect_unrepeated, queue_errors
+from weighbridge.connection import connect, connect_unrepeated, patience, queue_errors
 from weighbridge.count_stream import CountStream, Item
-from weighbridge.errors import (
-    CountFailed,
-    QueueFull,
-    ResultTimeout,
-    ScopeMismatch,
-    UnknownJob,
-)
+from weighbridge.errors import CountFailed, QueueFull, UnknownJob
 from weighbridge.exchange import Submission
 from weighbridge.keys import Keys
 from weighbridge.mailbox import Expectation, Mailbox
 from weighbridge.preparation import Preparation, RawPayload
 from weighbridge.records import Counted, Job, Lane, Result, Ticket, with_cache
-from weighbridge.scope import digest_key_id
+from weighbridge.scope import check_digest_key
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
 from weighbridge.submitter import Admission, Submitter
@@ -82,6 +75,11 @@ class Client:
         """
         chosen = settings or QueueSettings()
         return cls(replace(chosen, redis_url=url) if url else chosen)
+
+    @property
+    def settings(self) -> QueueSettings:
+        """What the client was made with: the queue's server and namespace."""
+        return self._settings
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -158,7 +156,7 @@ class Client:
             UnknownJob: only a digest was given, and neither job nor result has it.
         """
         digest = job if isinstance(job, str) else job.digest
-        with _patience(timeout_s), queue_errors():
+        with patience(timeout_s), queue_errors():
             while (result := await self._wait(digest)) is None:
                 if isinstance(job, str):
                     raise UnknownJob(f"no job and no result for {digest[:12]}…; submit it again")
@@ -186,7 +184,7 @@ class Client:
             QueueUnreachable: the server does not answer.
         """
         job = await self._job(payload, lane, betas)
-        with _patience(timeout_s), queue_errors():
+        with patience(timeout_s), queue_errors():
             result = await self._admit_and_wait(job, fresh=fresh)
             if isinstance(result, Counted):
                 return result
@@ -212,8 +210,31 @@ class Client:
         Raises:
             QueueUnreachable: the server does not answer.
         """
+        stream = self._stream(lane, betas, in_flight, withdraw=withdraw)
+        return stream.run(payloads, ordered=ordered)
+
+    def count_batches(
+        self,
+        payloads: Iterable[RawPayload] | AsyncIterable[RawPayload],
+        *,
+        lane: Lane = Lane.BATCH,
+        betas: Iterable[str] = (),
+        ordered: bool = False,
+        in_flight: int = 1000,
+        withdraw: bool = False,
+    ) -> AsyncGenerator[list[Item], None]:
+        """Count as ``count_many`` does, and yield together what has come meanwhile.
+
+        For a caller that makes a round trip of its own for what it gets.
+        """
+        stream = self._stream(lane, betas, in_flight, withdraw=withdraw)
+        return stream.run_batches(payloads, ordered=ordered)
+
+    def _stream(
+        self, lane: Lane, betas: Iterable[str], in_flight: int, *, withdraw: bool
+    ) -> CountStream[RawPayload]:
         names = tuple(betas)
-        stream: CountStream[RawPayload] = CountStream(
+        return CountStream(
             self._tasks,
             self._submitter,
             self._mailbox,
@@ -221,7 +242,6 @@ class Client:
             in_flight=in_flight,
             withdraw=self.cancel if withdraw else None,
         )
-        return stream.run(payloads, ordered=ordered)
 
     async def cancel(self, job: Ticket | str) -> bool:
         """Withdraw a job if nobody else waits for it and no worker has it; True if withdrawn.
@@ -276,21 +296,4 @@ class Client:
     async def _check_digest_key(self) -> None:
         # Not repeated: whoever starts against a server that is not there should hear it at once.
         theirs = await self._subscriber.hget(self._keys.scope, "digest_key")
-        ours = digest_key_id(self._settings.digest_key)
-        if theirs is not None and theirs != ours.encode():
-            raise ScopeMismatch(
-                f"the workers of namespace {self._settings.namespace!r} use another"
-                " WEIGHBRIDGE_DIGEST_KEY; set the same one here, or choose another"
-                " WEIGHBRIDGE_NAMESPACE"
-            )
-
-
-@contextmanager
-def _patience(timeout_s: float) -> Iterator[None]:
-    try:
-        with anyio.fail_after(timeout_s):
-            yield
-    except TimeoutError:
-        raise ResultTimeout(
-            f"no result within {timeout_s:g} s; the job goes on, its result will be in the cache"
-        ) from None
+        check_digest_key(theirs, self._settings.digest_key, self._settings.namespace)

@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
+import anyio
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
 
-from weighbridge.errors import QueueUnreachable, SettingsError, WeighbridgeError
+from weighbridge.errors import QueueUnreachable, ResultTimeout, SettingsError, WeighbridgeError
 
 T = TypeVar("T")
 RedisClient: TypeAlias = "Redis"
@@ -127,3 +128,19 @@ def queue_error(error: RedisError) -> WeighbridgeError:
         f"the Redis server does not answer ({type(error).__name__}); is it running, and is"
         " WEIGHBRIDGE_REDIS_URL (or --redis) right?"
     )
+
+
+@contextmanager
+def patience(timeout_s: float) -> Iterator[None]:
+    """Wait for a result no longer than ``timeout_s``.
+
+    Raises:
+        ResultTimeout: the block took longer.
+    """
+    try:
+        with anyio.fail_after(timeout_s):
+            yield
+    except TimeoutError:
+        raise ResultTimeout(
+            f"no result within {timeout_s:g} s; the job goes on, its result will be in the cache"
+        ) from None

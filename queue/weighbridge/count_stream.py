@@ -25,7 +25,8 @@ from weighbridge.submitter import Submitter
 P = TypeVar("P")
 
 BATCH = 128
-"""Jobs a round trip submits at most; fewer where fewer are ready, nobody waits for a full batch."""
+"""Jobs a round trip submits at most, and items handed out at once; fewer where fewer are ready,
+nobody waits for a full batch."""
 
 BATCH_BYTES = 8 * 2**20
 """A batch takes no more jobs once their payloads have so many bytes."""
@@ -52,6 +53,12 @@ class _End:
 
     total: int = 0
     error: Exception | None = None
+
+    def result(self) -> int:
+        """Give the total, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.total
 
 
 @dataclass(slots=True, eq=False)
@@ -94,16 +101,34 @@ class CountStream(Generic[P]):
         self, payloads: Iterable[P] | AsyncIterable[P], *, ordered: bool
     ) -> AsyncGenerator[Item, None]:
         """Yield an item a payload."""
+        async with aclosing(self._started(payloads, ordered)) as batches:
+            async for items in batches:
+                for item in items:
+                    yield item
+                    self._places.release()
+
+    async def run_batches(
+        self, payloads: Iterable[P] | AsyncIterable[P], *, ordered: bool
+    ) -> AsyncGenerator[list[Item], None]:
+        """Yield what has come, at most ``BATCH`` items at once; nobody waits for a full batch."""
+        async with aclosing(self._started(payloads, ordered)) as batches:
+            async for items in batches:
+                yield items
+                for _ in items:
+                    self._places.release()
+
+    async def _started(
+        self, payloads: Iterable[P] | AsyncIterable[P], ordered: bool
+    ) -> AsyncGenerator[list[Item], None]:
         # The places bound what is on its way, so the streams need no bound of their own.
         self._send_entry, self._entries = anyio.create_memory_object_stream[_Entry](math.inf)
         self._send_item, self._items = anyio.create_memory_object_stream[Item | _End](math.inf)
         scope = anyio.CancelScope()
         self._tasks.start_soon(self._work, payloads, scope)
         try:
-            async with aclosing(self._in_order() if ordered else self._as_they_come()) as items:
-                async for item in items:
-                    yield item
-                    self._places.release()
+            async with aclosing(self._in_order() if ordered else self._as_they_come()) as batches:
+                async for items in batches:
+                    yield items
         finally:
             scope.cancel()
             with anyio.move_on_after(LEAVE_S, shield=True):
@@ -122,27 +147,32 @@ class CountStream(Generic[P]):
         for digest in {expectation.digest for expectation in abandoned}:
             await self._withdraw(digest)
 
-    async def _as_they_come(self) -> AsyncGenerator[Item, None]:
+    async def _as_they_come(self) -> AsyncGenerator[list[Item], None]:
         seen, total = 0, math.inf
         while seen < total:
-            received = await self._items.receive()
-            if isinstance(received, Item):
-                seen += 1
-                yield received
-            elif received.error is not None:
-                raise received.error
-            else:
-                total = received.total
+            received = [await self._items.receive()]
+            while len(received) < BATCH and self._items.statistics().current_buffer_used:
+                received.append(self._items.receive_nowait())
+            items = [item for item in received if isinstance(item, Item)]
+            seen += len(items)
+            if items:
+                yield items
+            for end in received:
+                if isinstance(end, _End):
+                    total = end.result()
 
-    async def _in_order(self) -> AsyncGenerator[Item, None]:
+    async def _in_order(self) -> AsyncGenerator[list[Item], None]:
         early: dict[int, Item] = {}
         position = 0
-        async with aclosing(self._as_they_come()) as items:
-            async for item in items:
-                early[item.index] = item
+        async with aclosing(self._as_they_come()) as batches:
+            async for items in batches:
+                early |= {item.index: item for item in items}
+                ready = []
                 while position in early:
-                    yield early.pop(position)
+                    ready.append(early.pop(position))
                     position += 1
+                for start in range(0, len(ready), BATCH):
+                    yield ready[start : start + BATCH]
 
     async def _work(
         self, payloads: Iterable[P] | AsyncIterable[P], scope: anyio.CancelScope

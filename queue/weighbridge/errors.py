@@ -125,3 +125,15 @@ class UnknownPrice(WeighbridgeError):
     """The price table does not know the model; no price is ever guessed."""
 
     code: ClassVar[str] = "unknown_price"
+
+
+class BudgetMismatch(SettingsError):
+    """The run has a budget already, of another size; or none any more."""
+
+    code: ClassVar[str] = "budget_mismatch"
+
+
+class NotReviewable(WeighbridgeError):
+    """Nothing in the review log goes by this name, or no approval could lift its refusal."""
+
+    code: ClassVar[str] = "not_reviewable"

@@ -92,6 +92,28 @@ class Keys:
     def bell(self, reply_id: str) -> str:
         return f"{self.prefix}bell:{reply_id}"
 
+    def budget(self, run: str) -> str:
+        return f"{self.prefix}budget:{run}"
+
+    def budget_held(self, run: str) -> str:
+        return f"{self.prefix}budget_held:{run}"
+
+    def budget_amounts(self, run: str) -> str:
+        return f"{self.prefix}budget_amounts:{run}"
+
+    @property
+    def review(self) -> str:
+        return f"{self.prefix}review"
+
+    def review_payload(self, digest: str) -> str:
+        return f"{self.prefix}review_payload:{digest}"
+
+    def review_written(self, operation: str) -> str:
+        return f"{self.prefix}review_written:{operation}"
+
+    def approval(self, digest: str) -> str:
+        return f"{self.prefix}approval:{digest}"
+
     def result(self, digest: str) -> str:
         return f"{self.namespace}:{WIRE_VERSION}:result:{{{digest}}}"
 

@@ -2,6 +2,8 @@
 
 import hashlib
 
+from weighbridge.errors import ScopeMismatch
+
 
 def digest_key_id(key: bytes | None) -> str:
     """Name a digest key without giving it away; ``none`` without one."""
@@ -25,3 +27,16 @@ def scope_id(scope: dict[str, str]) -> str:
     """Name a scope in 16 hex digits, for the folder of its state."""
     text = "\0".join(f"{name}={value}" for name, value in sorted(scope.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check_digest_key(theirs: bytes | str | None, ours: bytes | None, namespace: str) -> None:
+    """Compare a client's digest key with the id of the one that a namespace's workers use.
+
+    Raises:
+        ScopeMismatch: they differ.
+    """
+    if theirs is not None and theirs != digest_key_id(ours).encode():
+        raise ScopeMismatch(
+            f"the workers of namespace {namespace!r} use another WEIGHBRIDGE_DIGEST_KEY; set the"
+            " same one here, or choose another WEIGHBRIDGE_NAMESPACE"
+        )

@@ -109,7 +109,7 @@ def test_a_producer_writes_no_results(url: str) -> None:
 def test_an_operator_looks_and_changes_the_limit(url: str, tmp_path: Path) -> None:
     env = environment(tmp_path, WEIGHBRIDGE_REDIS_URL=as_user(url, "operator"))
     limits = (("limit", "pause"), ("limit", "resume"), ("limit", "set", "60"))
-    for words in (*limits, ("dead", "list"), ("dead", "replay", "--all")):
+    for words in (*limits, ("dead", "list"), ("dead", "replay", "--all"), ("review", "list")):
         done = run(*words, env=env)
         assert done.returncode == 0, done.stderr
     status = run("status", "--json", env=env)

@@ -30,6 +30,7 @@ from weighbridge import (
     UnknownJob,
 )
 from weighbridge.connection import connect
+from weighbridge.count_stream import BATCH
 from weighbridge.keys import Keys
 from weighbridge.records import encode_result
 from weighbridge_worker.calls import PermanentFailure
@@ -113,6 +114,35 @@ async def test_count_many_with_one_place_still_counts_duplicates(redis_url: str)
     async with running_pool(redis_url, Answers()), Client.connect(redis_url) as wb:
         items = [item async for item in wb.count_many(payloads, in_flight=1)]
     assert sorted(item.index for item in items) == list(range(9))
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_count_batches_yields_the_same_items_and_few_batches(
+    redis_url: str, ordered: bool
+) -> None:
+    payloads = [payload(f"hello {n}") for n in range(300)]
+    async with running_pool(redis_url, Answers()), Client.connect(redis_url) as wb:
+        counted = [item.digest async for item in wb.count_many(payloads, ordered=True)]
+        batches = [items async for items in wb.count_batches(payloads, ordered=ordered)]
+    assert all(1 <= len(items) <= BATCH for items in batches)
+    # From the cache a round trip's worth of results is there at once.
+    assert len(batches) < 100
+    items = [item for batch in batches for item in batch]
+    if not ordered:
+        items.sort(key=lambda item: item.index)
+    assert [item.digest for item in items] == counted
+
+
+async def test_count_batches_hands_out_what_came_before_an_error(redis_url: str) -> None:
+    def payloads() -> Any:
+        yield "not json"
+        raise LookupError("the file is torn")
+
+    async with Client.connect(redis_url) as wb:
+        batches = wb.count_batches(payloads())
+        assert [item.index for item in await anext(batches)] == [0]
+        with pytest.raises(LookupError, match="torn"):
+            await anext(batches)
 
 
 async def test_count_many_takes_an_async_iterable(redis_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 import pytest
 from redis.exceptions import OutOfMemoryError
@@ -15,6 +16,7 @@ from weighbridge.errors import QueueUnreachable
 from weighbridge.exchange import Submission
 from weighbridge.records import Counted, Failed, Lease, Result, encode_result, read_result
 from weighbridge.submitter import Submitter
+from weighbridge.uses.run_budget import RunBudget
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -153,6 +155,17 @@ async def test_jobs_are_retried(queue: QueueUnderTest) -> None:
     lease = await queue.take_one()
     async with full(queue):
         assert await queue.jobs.retry(lease, 1)
+
+
+async def test_reservations_are_settled_and_none_is_granted(queue: QueueUnderTest) -> None:
+    budget = RunBudget(queue.redis, queue.keys, run="nightly", limit=Decimal(10))
+    await budget.open()
+    [reservation] = await budget.reserve([Decimal(4)])
+    async with full(queue):
+        with pytest.raises(QueueUnreachable, match="is full"):
+            await budget.reserve([Decimal(1)])
+        assert await budget.settle({reservation.id: Decimal(3)}) == ("settled",)
+        assert (await budget.inspect()).left == 7
 
 
 async def test_jobs_are_withdrawn(queue: QueueUnderTest) -> None:

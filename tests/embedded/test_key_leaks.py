@@ -15,7 +15,7 @@ def test_what_may_stand_for_ever_is_no_leak(redis_url: str) -> None:
     standing = [KEYS.leased, KEYS.later, KEYS.deadlines, KEYS.bucket, KEYS.scope, KEYS.inbox]
     standing += [key for lane in Lane for key in (KEYS.ready(lane), KEYS.fair(lane))]
     with redis.Redis.from_url(redis_url) as client:
-        client.mset(dict.fromkeys([*standing, KEYS.dead], "1"))
+        client.mset(dict.fromkeys([*standing, KEYS.dead, KEYS.review], "1"))
         assert leaked_keys(client) == []
 
 
@@ -28,6 +28,12 @@ def test_what_may_stand_for_ever_is_no_leak(redis_url: str) -> None:
         KEYS.doorbell,
         KEYS.workers,
         KEYS.worker("w1"),
+        KEYS.budget("run"),
+        KEYS.budget_held("run"),
+        KEYS.budget_amounts("run"),
+        KEYS.review_payload(DIGEST),
+        KEYS.review_written("1"),
+        KEYS.approval(DIGEST),
         KEYS.prefix + "ready:batch:more",
         KEYS.prefix + "something",
         "something",

@@ -19,6 +19,12 @@ for name in weighbridge.__all__:
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
+IMPORT_THE_GUARD = """
+import json, sys, weighbridge.uses.review_desk
+from weighbridge.uses import guard
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
 RUN_THE_COMMAND = """
 import sys
 from weighbridge_worker.__main__ import main
@@ -54,6 +60,15 @@ def test_the_client_imports_on_a_bare_install(bare_site: Path) -> None:
     result = _run_bare(bare_site, IMPORT_ALL_PUBLIC_NAMES)
     assert result.returncode == 0, result.stderr
     assert "redis" in json.loads(result.stdout)
+
+
+def test_the_guard_imports_on_a_bare_install_and_no_prices_before_they_are_asked_for(
+    root: Path, bare_site: Path
+) -> None:
+    bare = _run_bare(bare_site, IMPORT_THE_GUARD)
+    assert bare.returncode == 0, bare.stderr
+    full = _run("-c", IMPORT_THE_GUARD, cwd=root)
+    assert EXTRAS_ONLY.isdisjoint(json.loads(full.stdout)), full.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["count", "payloads.jsonl"]])

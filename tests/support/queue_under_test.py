@@ -53,6 +53,7 @@ class QueueUnderTest(StoredQueue):
 
     def __init__(self, client: RedisClient, taking: RedisClient, *, flags: bool) -> None:
         super().__init__(client, Keys("contract"))
+        self.flags = flags
         self.scripts = Scripts(self.keys, flags=flags)
         self.jobs = Jobs(client, taking, self.keys, self.scripts, Retention())
         self.bucket = Bucket(client, self.keys, self.scripts, rpm=FASTEST_RPM)

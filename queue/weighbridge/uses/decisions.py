@@ -1,6 +1,5 @@
 """What all decisions have in common: how they came by their counts, and how they are written."""
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -41,15 +40,15 @@ class Tally:
 
 def tally(outcomes: Iterable[Outcome]) -> Tally:
     """Sum up how outcomes were come by."""
-    seen = list(outcomes)
-    counted = [outcome for outcome in seen if isinstance(outcome, Counted)]
-    uses = Counter(outcome.cache for outcome in counted)
-    return Tally(
-        counts_used=len(seen),
-        api_calls=uses["miss"],
-        cache_hits=uses["hit"],
-        estimated=any(outcome.source == "estimate" for outcome in counted),
-    )
+    used = calls = hits = 0
+    estimated = False
+    for outcome in outcomes:
+        used += 1
+        if isinstance(outcome, Counted):
+            calls += outcome.cache == "miss"
+            hits += outcome.cache == "hit"
+            estimated = estimated or outcome.source == "estimate"
+    return Tally(used, calls, hits, estimated)
 
 
 def to_json(decision: Any) -> bytes:

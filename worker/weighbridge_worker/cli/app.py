@@ -11,9 +11,11 @@ from weighbridge_worker.cli.audit import audit
 from weighbridge_worker.cli.compare import compare
 from weighbridge_worker.cli.dead import dead
 from weighbridge_worker.cli.exit_status import ExitStatus
+from weighbridge_worker.cli.guard import guard
 from weighbridge_worker.cli.limit import limit
 from weighbridge_worker.cli.options import AsJson, PricesFile, Redis, Rpm, WithWorkers
 from weighbridge_worker.cli.prune import prune
+from weighbridge_worker.cli.review import review
 from weighbridge_worker.cli.route import route
 
 app = typer.Typer(
@@ -184,9 +186,11 @@ def probe(
 
 
 # In the order in which the help lists them.
+app.command()(guard)
 app.command()(route)
 app.command()(prune)
 app.command()(compare)
 app.command()(audit)
 app.add_typer(limit, name="limit", help="See and change the limit of a running fleet.")
+app.add_typer(review, name="review", help="See, approve and drop what the guard refused.")
 app.add_typer(dead, name="dead", help="See, replay or drop the jobs that failed for good.")

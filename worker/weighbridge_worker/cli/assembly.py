@@ -113,14 +113,22 @@ async def open_client(setup: Setup) -> AsyncIterator[Client]:
         QueueUnreachable: the server does not answer, or has no living worker.
     """
     async with AsyncExitStack() as stack:
-        if setup.embedded:
-            url = await stack.enter_async_context(_embedded(setup))
-            setup = replace(setup, queue=replace(setup.queue, redis_url=url))
+        setup = replace(setup, queue=await stack.enter_async_context(open_server(setup)))
         if setup.own_workers:
             await stack.enter_async_context(_workers(setup))
         else:
             await _expect_workers(setup)
         yield await stack.enter_async_context(Client.connect(settings=setup.queue))
+
+
+@asynccontextmanager
+async def open_server(setup: Setup) -> AsyncIterator[QueueSettings]:
+    """Start a server if none was named; gives the settings that reach it."""
+    if not setup.embedded:
+        yield setup.queue
+        return
+    async with _embedded(setup) as url:
+        yield replace(setup.queue, redis_url=url)
 
 
 @asynccontextmanager

@@ -22,12 +22,13 @@ class _Envelope(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One payload of the input; ``number`` counts from 1, as editors do."""
+    """One payload of the input; ``number`` counts from 1, as editors do; ``text`` is all of it."""
 
     file: str
     number: int
     id: str | int | None
     payload: bytes
+    text: bytes
 
 
 def read_lines(files: Iterable[str]) -> Iterator[Line]:
@@ -57,8 +58,10 @@ def _line(file: str, number: int, text: bytes) -> Line:
     try:
         envelope = msgspec.json.decode(text, type=_Envelope)
     except msgspec.DecodeError:
-        return Line(file, number, None, text)  # a bare payload, or for the payload check to refuse
-    return Line(file, number, envelope.id, bytes(envelope.payload))
+        return Line(
+            file, number, None, text, text
+        )  # a bare payload, or for the payload check to refuse
+    return Line(file, number, envelope.id, bytes(envelope.payload), text)
 
 
 def with_model(payload: bytes, model: str) -> bytes:

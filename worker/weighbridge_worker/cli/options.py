@@ -18,9 +18,12 @@ Rpm = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+AsJsonl = Annotated[bool, typer.Option("--jsonl", help="For machines, a line each.")]
 PricesFile = Annotated[
     Path | None,
-    typer.Option("--prices", metavar="FILE", help="TOML with prices of your own, over the table."),
+    typer.Option(
+        "--prices", metavar="FILE", help="TOML with prices of your own, over the bundled ones."
+    ),
 ]
 WithWorkers = Annotated[
     bool, typer.Option("--with-workers", help="Count in this process, on the given server.")
