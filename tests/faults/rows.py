@@ -1,0 +1,40 @@
+"""The fault table: every row with its scenario and its sizes."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from faults import server, workers
+from faults.report import FaultReport
+from faults.stage import Run
+
+Scenario = Callable[[Run], Awaitable[FaultReport]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fault.
+
+    Args:
+        size: jobs, or whatever the row counts, as the table says.
+        quick: the same for a run of seconds.
+    """
+
+    number: int
+    scenario: Scenario
+    size: int
+    quick: int
+
+
+ROWS = (
+    Row(1, workers.kill_at_every_step, 10_000, 400),
+    Row(2, workers.rolling_restarts, 5_000, 300),
+    Row(3, workers.drain_with_a_stuck_call, 100, 10),
+    Row(4, workers.zombies, 10_000, 300),
+    Row(5, server.stopped, 10_000, 300),
+    Row(6, server.killed, 10_000, 400),
+    Row(7, server.emptied, 2_000, 300),
+    Row(8, server.away_for_long, 2_000, 200),
+    Row(19, workers.two_of_one_name, 1_000, 100),
+    Row(29, server.inbox_deleted, 2_000, 200),
+    Row(30, server.scripts_flushed, 10_000, 300),
+)
