@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -46,8 +47,9 @@ def _cause(row: Row, size: int, *, seed: int, quick: bool) -> FaultReport:
         try:
             report = anyio.run(row.scenario, run)
         except Exception as error:
-            name, told = row.scenario.__name__, f"{type(error).__name__}: {error}"
-            return FaultReport(row.number, name, size, seed=seed, broken=(f"no verdict, {told}",))
+            traceback.print_exc()
+            name, told = row.scenario.__name__, f"no verdict: {type(error).__name__}"
+            return FaultReport(row.number, name, size, seed=seed, broken=(told,))
     return report.with_broken(report.broken, f"{time.monotonic() - began:.0f} s")
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 from anyio.abc import TaskGroup
 from faults.forked import fork, work
 from faults.proxy import Proxy
-from redis.asyncio import Redis
 from support.pools import until
 
 from weighbridge.keys import Keys
@@ -64,7 +64,7 @@ class Fleet:
         socket_path: Path,
         folder: Path,
         environ: dict[str, str],
-        redis: "Redis",
+        redis: Any,
     ) -> None:
         self._tasks = tasks
         self._socket_path = socket_path

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,8 +147,6 @@ class Proxy:
 @contextmanager
 def _until_broken(scope: anyio.CancelScope) -> Iterator[None]:
     """Carry one direction; its end, however it comes, is the end of both."""
-    try:
+    with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
         yield
-    except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-        pass
     scope.cancel()

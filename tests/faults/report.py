@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+SUMS = ("tried", "kills", "lost", "wrong", "extra_calls")
+
 
 @dataclass(frozen=True, slots=True)
 class FaultReport:
@@ -36,6 +38,20 @@ class FaultReport:
     seed: int = 0
     broken: tuple[str, ...] = ()
     figures: str = ""
+
+    @classmethod
+    def of_all(cls, reports: "Sequence[FaultReport]") -> "FaultReport":
+        """Sum up the reports of one row that was caused in several ways."""
+        last = reports[-1]
+        recoveries = [r.recovery_p99_s for r in reports if r.recovery_p99_s is not None]
+        return replace(
+            last,
+            **{name: sum(getattr(r, name) for r in reports) for name in SUMS},
+            recovery_p50_s=percentile(recoveries, 0.5),
+            recovery_p99_s=max(recoveries, default=None),
+            over_limit=max(report.over_limit for report in reports),
+            broken=tuple(sentence for report in reports for sentence in report.broken),
+        )
 
     @property
     def kept(self) -> bool:

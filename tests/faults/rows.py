@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from faults import server, workers
+from faults import answers, endpoint, network, server, workers
 from faults.report import FaultReport
 from faults.stage import Run
 
@@ -34,6 +34,16 @@ ROWS = (
     Row(6, server.killed, 10_000, 400),
     Row(7, server.emptied, 2_000, 300),
     Row(8, server.away_for_long, 2_000, 200),
+    Row(9, network.links_broken, 10_000, 300),
+    Row(10, network.replica_promoted, 10_000, 300),
+    Row(11, endpoint.storm_of_429s, 3_000, 100),
+    Row(12, endpoint.odd_pauses, 20, 5),
+    Row(13, endpoint.a_third_fails, 10_000, 100),
+    Row(14, endpoint.away, 5_000, 100),
+    Row(15, endpoint.slow, 200, 10),
+    Row(16, answers.no_counts, 50, 2),
+    Row(17, answers.refused_payloads, 100, 5),
+    Row(18, answers.refused_key, 1_000, 20),
     Row(19, workers.two_of_one_name, 1_000, 100),
     Row(29, server.inbox_deleted, 2_000, 200),
     Row(30, server.scripts_flushed, 10_000, 300),

@@ -13,6 +13,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 from faults.fleet import Fleet
 from faults.loads import Load, ProducersLedger
+from faults.proxy import Proxy
 from faults.report import FaultReport, percentile
 from redis.asyncio import Redis
 from support.commands import environment
@@ -61,6 +62,7 @@ class Stage:
     """A running scenario's parts.
 
     Args:
+        redis: any, because redis-py types every reply for both of its decodings.
         depth: calls that the endpoint's bucket is assumed to forgive.
         fault_at: when faults were caused, on the stand-in's clock.
     """
@@ -69,12 +71,13 @@ class Stage:
     server: ServerProcess
     stand_in: Sandbox
     observer: Observer
-    redis: Redis
+    redis: Any
     fleet: Fleet
     tasks: TaskGroup
     rpm: int
     depth: int
     fault_at: list[float] = field(default_factory=list)
+    links: list[Proxy] = field(default_factory=list)
 
     def producers(self, loads: Sequence[Load]) -> ProducersLedger:
         """Open a ledger for loads."""
@@ -105,6 +108,13 @@ class Stage:
         async with Client.connect(url or self.server.url) as wb:
             await ledger.count(wb, shares, in_flight=in_flight)
 
+    async def link(self, server: ServerProcess | None = None) -> Proxy:
+        """Open one more link to the server, or to another one."""
+        proxy = Proxy((server or self.server).socket_path)
+        await self.tasks.start(proxy.run)
+        self.links.append(proxy)
+        return proxy
+
     async def restart_server(self, *, empty: bool = False, down_s: float = 0.0) -> None:
         """Kill the server as a crash would, and start it again with what its file kept."""
         self.note_fault()
@@ -133,6 +143,10 @@ class Stage:
         recoveries = [
             seconds for at in self.fault_at if (seconds := ledger.recovery_s(at)) is not None
         ]
+        calls = ledger.calls
+        called = sum(
+            calls[load.sha256] for load in {load.sha256: load for load in ledger.loads}.values()
+        )
         digests = {load.digest for load in ledger.loads}
         return FaultReport(
             number=number,
@@ -142,7 +156,7 @@ class Stage:
             lost=ledger.lost,
             wrong=ledger.wrong,
             over_limit=max(0, round(over)),
-            extra_calls=max(0, len(self.stand_in.ledger) - len(digests)),
+            extra_calls=max(0, called - len(digests)),
             recovery_p50_s=percentile(recoveries, 0.5),
             recovery_p99_s=percentile(recoveries, 0.99),
             seed=self.run.seed,
@@ -204,15 +218,14 @@ async def open_stage(
         client: Any = await stack.enter_async_context(Redis.from_url(server.url))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
-        given = environment(
-            run.folder,
-            WEIGHBRIDGE_RPM=str(rpm),
-            ANTHROPIC_BASE_URL=endpoint.base_url,
-            ANTHROPIC_API_KEY="test",
-            WEIGHBRIDGE_LOG_FORMAT="json",
+        given = environment(run.folder) | {
+            "WEIGHBRIDGE_RPM": str(rpm),
+            "ANTHROPIC_BASE_URL": endpoint.base_url,
+            "ANTHROPIC_API_KEY": "test",
+            "WEIGHBRIDGE_LOG_FORMAT": "json",
             **(SHORT_LEASE if lease is None else lease),
             **environ,
-        )
+        }
         fleet = Fleet(tasks, server.socket_path, run.folder, given, client)
         stack.callback(fleet.end)
         await fleet.start(workers)
