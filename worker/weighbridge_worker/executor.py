@@ -36,7 +36,7 @@ class HeldLease:
 
     Args:
         slot_at: the moment of its permit, counted from the reply: never early.
-        forfeit_at: from then on the permit is stale, counted from the request: never late.
+        forfeit_at: from then on the permit is stale, counted from when the reply was due.
         ends_at: when another may own the job, counted from the request.
         operation: the take that brought it.
         missed: whether it missed a slot before.

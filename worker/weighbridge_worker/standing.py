@@ -2,12 +2,17 @@
 endpoint takes its key.
 """
 
+import math
+
 import anyio
 
 DECAY = 0.95
 SAFETY = 1.5
 MAX_LEAD_S = 0.1
 """A slow visit is remembered for some twenty; the next may be half as slow again."""
+
+LONGER_TRIP = 1.5
+"""How much longer than the last quickest one a visit's way may come to be taken for the usual."""
 
 SIT_OUT_S = 0.1
 MAX_SIT_OUT_S = 10.0
@@ -20,6 +25,7 @@ class Standing:
 
     def __init__(self) -> None:
         self._delay_s = 0.0
+        self._trip_s = math.inf
         self._misses = 0
         self._missed_in = 0
         self._next_at = 0.0
@@ -36,6 +42,15 @@ class Standing:
     def began(self, delay_s: float) -> None:
         """Note how long a visit took, from the request to the start of its leases."""
         self._delay_s = max(delay_s, self._delay_s * DECAY)
+
+    def usual_trip_s(self, trip_s: float) -> float:
+        """Note how long a visit's request and reply took; returns what of it is just the way.
+
+        A way that is always long delays every call alike, and makes none of them a burst; only
+        what a visit takes beyond that is lateness. One slow visit changes little.
+        """
+        self._trip_s = min(trip_s, self._trip_s * LONGER_TRIP)
+        return self._trip_s
 
     def lead_s(self, grace_s: float) -> float:
         """Seconds that a slot must lie ahead to be met, the grace taken off."""

@@ -162,11 +162,12 @@ class Taker:
         self._turn_at = replied_at + reply.visit_us / 1_000_000
         self._interval_us = reply.interval_us
         self._ceiling.follow(reply.interval_us)
+        on_time_at = requested_at + self._standing.usual_trip_s(replied_at - requested_at)
         if reply.leases:
             self._standing.began(anyio.current_time() - requested_at)
         body_of = {lease.token: body for lease, body in zip(fresh, bodies, strict=True)}
         for lease in reply.leases:
-            self._begin(lease, body_of, reply, requested_at, replied_at)
+            self._begin(lease, body_of, reply, requested_at, on_time_at, replied_at)
         return reply
 
     def _request(self, now: float) -> TakeRequest:
@@ -199,6 +200,7 @@ class Taker:
         body_of: dict[int, bytes | None],
         reply: TakeReply,
         requested_at: float,
+        on_time_at: float,
         replied_at: float,
     ) -> None:
         before = self._missed.pop(lease.token, None)
@@ -210,7 +212,7 @@ class Taker:
             lease,
             before.body if before is not None else body_of[lease.token],
             slot_at=replied_at + slot_s,
-            forfeit_at=requested_at + slot_s + self._settings.grace_s(reply.interval_us),
+            forfeit_at=on_time_at + slot_s + self._settings.grace_s(reply.interval_us),
             ends_at=requested_at + lease.ends_us / 1_000_000,
             operation=self._operation,
             missed=before is not None,

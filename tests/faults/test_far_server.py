@@ -1,0 +1,28 @@
+"""A server that is always far away slows a worker down and does not stop it."""
+
+from pathlib import Path
+
+import pytest
+from faults.loads import make_loads
+from faults.stage import Run, open_stage
+
+from weighbridge_worker.standing import LONGER_TRIP, Standing
+
+
+@pytest.mark.asyncio
+async def test_a_worker_far_from_its_server_still_meets_its_slots(tmp_path: Path) -> None:
+    """At 12,000 a minute a slot may be 25 ms late, and the way there and back takes 200 ms."""
+    async with open_stage(Run(tmp_path, 20), workers=1) as stage:
+        stage.fleet.workers[0].proxy.delay_s = 0.1
+        ledger = stage.producers(make_loads(20))
+        await stage.count_all(ledger)
+        assert (await stage.judge(9, "far away", ledger)).kept
+
+
+def test_the_usual_way_is_learnt_at_once_when_it_is_short_and_slowly_when_it_is_long() -> None:
+    standing = Standing()
+    assert standing.usual_trip_s(0.1) == 0.1
+    assert standing.usual_trip_s(0.01) == 0.01
+    assert standing.usual_trip_s(5.0) == 0.01 * LONGER_TRIP
+    trips = [standing.usual_trip_s(0.1) for _ in range(10)]
+    assert trips[-1] == 0.1
