@@ -63,7 +63,10 @@ async def refused_payloads(run: Run) -> FaultReport:
     """Row 17: 400, 413, 422: failed at once, one call each, and the producer learns the code."""
     reports = []
     async with open_stage(run, stand_in=settings(max_body_bytes=2000)) as stage:
-        wrong = [make_load("", messages=[{"role": "robot", "content": f"lorry {n}"}]) for n in range(run.size)]
+        wrong = [
+            make_load("", messages=[{"role": "robot", "content": f"lorry {n}"}])
+            for n in range(run.size)
+        ]
         large = [make_load("weigh " * 1000 + str(n)) for n in range(run.size)]
         for loads, code in ((wrong, "invalid_request"), (large, "payload_too_large")):
             reports.append(await _refused(stage, loads, code))

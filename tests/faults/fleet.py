@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -14,8 +15,10 @@ from faults.proxy import Proxy
 from support.pools import until
 
 from weighbridge.keys import Keys
+from weighbridge_worker.server import socket_url
 
 KEYS = Keys()
+Being = Callable[[Mapping[str, str], Path], None]
 COMES_WITHIN_S = 60.0
 ENDS_WITHIN_S = 60.0
 
@@ -72,6 +75,8 @@ class Fleet:
         self._environ = environ
         self._redis = redis
         self._started = 0
+        self._url = socket_url(socket_path)
+        self._commands: list[subprocess.Popen[bytes]] = []
         self.workers: list[Worker] = []
 
     @property
@@ -81,21 +86,34 @@ class Fleet:
 
     async def start(self, count: int = 1, **environ: str) -> list[Worker]:
         """Start workers, and wait until the queue knows them."""
-        fresh = [await self.spawn(**environ) for _ in range(count)]
+        fresh = [await self.spawn(work, **environ) for _ in range(count)]
         for worker in fresh:
             await self.known(worker)
         return fresh
 
-    async def spawn(self, **environ: str) -> Worker:
-        """Start a worker and do not wait for it."""
+    async def spawn(self, being: Being = work, **environ: str) -> Worker:
+        """Start a worker and do not wait for it.
+
+        Args:
+            being: what the process does, if it is not quite a worker.
+        """
         proxy = Proxy(self._socket_path)
         await self._tasks.start(proxy.run)
         self._started += 1
         log = self._folder / f"worker-{self._started}.log"
         given = self._environ | {"WEIGHBRIDGE_REDIS_URL": proxy.url} | environ
-        worker = Worker(fork(work, given, log), proxy, log)
+        worker = Worker(fork(being, given, log), proxy, log)
         self.workers.append(worker)
         return worker
+
+    def command(self, *words: str, **environ: str) -> "subprocess.Popen[bytes]":
+        """Run another program with the workers' environment; it is killed at the end."""
+        log = (self._folder / "commands.log").open("ab")
+        env = self._environ | {"WEIGHBRIDGE_REDIS_URL": self._url} | environ
+        with log:
+            process = subprocess.Popen(words, env=env, stdout=log, stderr=log)
+        self._commands.append(process)
+        return process
 
     async def known(self, worker: Worker) -> None:
         """Wait until the queue knows the worker."""
@@ -121,8 +139,11 @@ class Fleet:
         await self.kill(worker)
         return await self.spawn()
 
-    def end(self, workers: Iterable[Worker] | None = None) -> None:
+    def end(self) -> None:
         """Kill what still runs."""
-        for worker in list(workers or self.workers):
+        for worker in self.workers:
             worker.send(signal.SIGKILL)
             worker.process.join()
+        for process in self._commands:
+            process.kill()
+            process.wait()

@@ -5,6 +5,7 @@ import json
 import anyio
 from faults.loads import ProducersLedger
 from faults.stage import KEYS, PATIENCE_S, Stage
+from support.pools import until
 
 from weighbridge.records import decode_result
 
@@ -41,3 +42,17 @@ async def _ask(stage: Stage, ledger: ProducersLedger, indexes: list[int]) -> lis
                     del entries[index]
             await anyio.sleep(0.01)
     return list(entries)
+
+
+async def ask_raw(stage: Stage, text: bytes) -> bytes:
+    """Write bytes as they are and return the reply."""
+    entry = await stage.redis.xadd(KEYS.inbox, {"payload": text})
+    replies: list[bytes] = []
+
+    async def answered() -> bool:
+        reply = await stage.redis.get(KEYS.reply(entry.decode()))
+        replies.extend([reply] if reply is not None else [])
+        return bool(replies)
+
+    await until(answered)
+    return replies[0]

@@ -2,12 +2,15 @@
 
 import multiprocessing
 import os
+import resource
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 PRELOADED = (
     "faults.forked",
@@ -51,3 +54,42 @@ def work(environ: Mapping[str, str], log: Path) -> None:
     os.dup2(descriptor, 2)
     sys.argv = ["weighbridge", "worker"]
     sys.exit(main())
+
+
+def work_on_poison(environ: Mapping[str, str], log: Path) -> None:
+    """Be a worker that a payload kills, in the middle of its call."""
+    from weighbridge_worker.counter import AnthropicCounter
+
+    count = AnthropicCounter.count
+
+    async def deadly(self: Any, body: bytes, betas: tuple[str, ...]) -> Any:
+        if b"this kills" in body:
+            os._exit(1)
+        return await count(self, body, betas)
+
+    AnthropicCounter.count = deadly  # type: ignore[method-assign]
+    work(environ, log)
+
+
+def work_in_little(environ: Mapping[str, str], log: Path) -> None:
+    """Be a worker that may open 64 descriptors."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    work(environ, log)
+
+
+def produce(url: str, body: dict[str, Any]) -> None:
+    """Be a producer of one payload that waits for its count."""
+    anyio.run(_produce, url, body)
+
+
+async def _produce(url: str, body: dict[str, Any]) -> None:
+    from weighbridge import Client
+
+    async with Client.connect(url) as wb:
+        await wb.count(body)
+
+
+def burn() -> None:
+    """Use a processor for ever."""
+    while True:
+        pass

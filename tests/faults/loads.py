@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 from support.pools import until
 
 from weighbridge import Client, Counted
@@ -49,7 +50,7 @@ def make_loads(count: int, *, seed: int = 0) -> list[Load]:
 class ProducersLedger:
     """Every accepted load and its answer, with the moment on the stand-in's clock."""
 
-    loads: Sequence[Load]
+    loads: list[Load]
     stand_in: Sandbox
     answers: dict[int, Outcome] = field(default_factory=dict)
     answered_at: dict[int, float] = field(default_factory=dict)
@@ -67,6 +68,17 @@ class ProducersLedger:
         bodies = (self.loads[index].body for index in chosen)
         async for item in wb.count_many(bodies, in_flight=in_flight):
             self.note(chosen[item.index], item.outcome)
+
+    async def feed(self, wb: Client, size: int, enough: anyio.Event, *, seed: int) -> None:
+        """Count new loads until there were ``size`` and it is enough, some hundred at once."""
+
+        async def bodies() -> AsyncGenerator[dict[str, Any], None]:
+            while len(self.loads) < size or not enough.is_set():
+                self.loads.append(make_load(f"lorry {len(self.loads)} of {seed}"))
+                yield self.loads[-1].body
+
+        async for item in wb.count_many(bodies(), in_flight=200):
+            self.note(item.index, item.outcome)
 
     async def reaches(self, answers: int, *, within_s: float = 300.0) -> None:
         """Wait until so many loads were answered."""

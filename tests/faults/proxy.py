@@ -42,6 +42,7 @@ class Proxy:
         self._flows = anyio.Event()
         self._flows.set()
         self._trap: Trap | None = None
+        self._sprung = False
         self._requests = 0
         self.port = 0
         self.delay_s = 0.0
@@ -65,6 +66,14 @@ class Proxy:
         """Lay a trap for the next such request; the link it came by stays silent."""
         self._trap = Trap(word, forwards)
         return self._trap
+
+    def disarm(self) -> None:
+        """Take a trap away; what it has kept is reset, so that its client sends it again."""
+        self._trap = None
+        if self._sprung:
+            self._sprung = False
+            self.restore()
+            self.reset()
 
     def reset(self) -> int:
         """Reset every link; returns how many there were."""
@@ -120,6 +129,7 @@ class Proxy:
             self.silence()
             server.write(request)
             await server.drain()
+        self._sprung = True
         trap.caught.set()
         await anyio.sleep_forever()
 

@@ -81,11 +81,26 @@ class Stage:
 
     def producers(self, loads: Sequence[Load]) -> ProducersLedger:
         """Open a ledger for loads."""
-        return ProducersLedger(loads, self.stand_in)
+        return ProducersLedger(list(loads), self.stand_in)
 
     def note_fault(self) -> None:
         """Note that a fault is caused now."""
         self.fault_at.append(self.stand_in.ledger.now())
+
+    @asynccontextmanager
+    async def flow(self, size: int) -> AsyncIterator[ProducersLedger]:
+        """Count ever new loads while the block disturbs, until there were ``size`` of them."""
+        ledger, enough = self.producers([]), anyio.Event()
+
+        async def count() -> None:
+            with anyio.move_on_after(PATIENCE_S):
+                async with Client.connect(self.server.url) as wb:
+                    await ledger.feed(wb, size, enough, seed=self.run.seed)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count)
+            yield ledger
+            enough.set()
 
     async def count_all(
         self,
@@ -201,15 +216,20 @@ async def open_stage(
     rpm: int = 12_000,
     persistent: bool = False,
     arguments: Sequence[str] = (),
+    wrapper: str = "",
     lease: dict[str, str] | None = None,
     stand_in: SandboxSettings | None = None,
     **environ: str,
 ) -> AsyncIterator[Stage]:
     """Start everything, and end it however the block ends."""
     settings = stand_in or SandboxSettings(rpm=1_000_000, depth=100_000, latency_s=0.02)
-    server = ServerProcess(
-        find_server_binary(), run.folder, persistent=persistent, arguments=arguments
-    )
+    binary = find_server_binary()
+    if wrapper:
+        wrapped = run.folder / "server.sh"
+        wrapped.write_text(f'#!/bin/sh\n{wrapper}\nexec {binary} "$@"\n')
+        wrapped.chmod(0o755)
+        binary = wrapped
+    server = ServerProcess(binary, run.folder, persistent=persistent, arguments=arguments)
     async with AsyncExitStack() as stack:
         await to_thread.run_sync(server.start)
         stack.callback(server.kill)

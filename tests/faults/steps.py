@@ -62,8 +62,7 @@ STEPS: tuple[Step, ...] = (
 def let_go(worker: Worker) -> None:
     """Let a caught worker go on; what its link kept, its client sends again."""
     worker.send(signal.SIGCONT)
-    worker.proxy.restore()
-    worker.proxy.reset()
+    worker.proxy.disarm()
 
 
 async def suspects(stage: Stage) -> set[str]:

@@ -11,7 +11,7 @@ SAFETY = 1.5
 MAX_LEAD_S = 0.1
 """A slow visit is remembered for some twenty; the next may be half as slow again."""
 
-LONGER_TRIP = 1.5
+LONGER_TRIP = 2.0
 """How much longer than the last quickest one a visit's way may come to be taken for the usual."""
 
 SIT_OUT_S = 0.1
