@@ -148,13 +148,17 @@ class Stage:
         kills: int | None = None,
         broken: Iterable[str] = (),
         figures: str = "",
-        rate_judged: bool = True,
+        forgiven: float = 0.0,
     ) -> FaultReport:
-        """Look at all three ledgers, once the queue had its time to become empty."""
+        """Look at all three ledgers, once the queue had its time to become empty.
+
+        Args:
+            forgiven: calls over the limit that the row's own promise allows.
+        """
         found = [*broken, *await self._left_over()]
         if ledger.failures:
             found.append(f"jobs failed: {dict(ledger.failures)}")
-        over = self.observer.most_over(self.rpm / 60) - self.depth if rate_judged else 0
+        over = max(0.0, self.observer.most_over(self.rpm / 60) - self.depth - forgiven)
         recoveries = [
             seconds for at in self.fault_at if (seconds := ledger.recovery_s(at)) is not None
         ]
@@ -170,7 +174,7 @@ class Stage:
             kills=len(self.fault_at) if kills is None else kills,
             lost=ledger.lost,
             wrong=ledger.wrong,
-            over_limit=max(0, round(over)),
+            over_limit=round(over),
             extra_calls=max(0, called - len(digests)),
             recovery_p50_s=percentile(recoveries, 0.5),
             recovery_p99_s=percentile(recoveries, 0.99),
