@@ -70,8 +70,8 @@ async def refused_payloads(run: Run) -> FaultReport:
         large = [make_load("weigh " * 1000 + str(n)) for n in range(run.size)]
         for loads, code in ((wrong, "invalid_request"), (large, "payload_too_large")):
             reports.append(await _refused(stage, loads, code))
-        calls = set(stage.producers(wrong).calls.values())
-        broken = [] if calls == {1} else [f"{calls} calls a payload"]
+        calls = len(stage.stand_in.ledger)
+        broken = [] if calls == 2 * run.size else [f"{calls} calls for {2 * run.size} payloads"]
         reports.append(reports.pop().with_broken([*reports[-1].broken, *broken]))
     text = '{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}'
     async with gateway(422, text) as url, open_stage(run, ANTHROPIC_BASE_URL=url) as stage:

@@ -1,12 +1,13 @@
 """Rows 20 to 23 and 28: duplicates, poison, malformed, huge and vanished payloads."""
 
 import json
+from functools import partial
 
 import anyio
 import pytest
 from faults.foreign import ask_raw
 from faults.forked import work_on_poison
-from faults.loads import ProducersLedger, make_load, make_loads
+from faults.loads import make_load, make_loads
 from faults.report import FaultReport, percentile
 from faults.stage import KEYS, Run, Stage, open_stage
 from support.pools import until
@@ -41,8 +42,7 @@ async def duplicates(run: Run) -> FaultReport:
         ledger = stage.producers([load] * run.size)
         stage.stand_in.gate.close()
         async with anyio.create_task_group() as tasks:
-            for first in range(PRODUCERS):
-                tasks.start_soon(_ask_at_once, stage, ledger, range(first, run.size, PRODUCERS))
+            tasks.start_soon(partial(stage.count_all, ledger, producers=PRODUCERS))
             await until(lambda: _waited_for_by(stage, load.digest, PRODUCERS), within_s=120)
             stage.note_fault()
             stage.stand_in.gate.open()
@@ -54,16 +54,6 @@ async def duplicates(run: Run) -> FaultReport:
         broken.append(f"{calls} calls for one payload")
     p99 = percentile(woken, 0.99) or 0.0
     return report.with_broken(broken, f"p99 from the answer to the producer {p99:.2f} s")
-
-
-async def _ask_at_once(stage: Stage, ledger: ProducersLedger, indexes: range) -> None:
-    async with Client.connect(stage.server.url) as wb, anyio.create_task_group() as tasks:
-
-        async def ask(index: int) -> None:
-            ledger.note(index, await wb.count(ledger.loads[index].body, timeout_s=120))
-
-        for index in indexes:
-            tasks.start_soon(ask, index)
 
 
 async def _waited_for_by(stage: Stage, digest: str, producers: int) -> bool:
