@@ -44,6 +44,7 @@ async def duplicates(run: Run) -> FaultReport:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(stage.count_all, ledger, producers=PRODUCERS))
             await until(lambda: _waited_for_by(stage, load.digest, PRODUCERS), within_s=120)
+            await stage.stand_in.gate.holds(1)
             stage.note_fault()
             stage.stand_in.gate.open()
         woken = [at - stage.fault_at[0] for at in ledger.answered_at.values()]
