@@ -27,11 +27,11 @@ async def links_broken(run: Run) -> FaultReport:
             tasks.start_soon(partial(stage.count_all, ledger, producers=2, url=producers.url))
             await ledger.reaches(1)  # a start is not repeated: it should tell that nobody answers
             for link in links:
-                link.lose_every = 10
+                link.lose_share = 0.1
             await ledger.reaches(run.size // 2)
             stage.note_fault()
             for link in links:
-                link.lose_every = 0
+                link.lose_share = 0.0
             half_open = stage.fleet.workers[0].proxy
             half_open.silence()
             await ledger.reaches(run.size * 3 // 4)

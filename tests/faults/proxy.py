@@ -1,6 +1,7 @@
 """A link to the server that can be broken: reset, silent, slow, or losing a request or a reply."""
 
 import asyncio
+import random
 import socket
 import struct
 from collections.abc import Iterator
@@ -43,11 +44,11 @@ class Proxy:
         self._flows.set()
         self._trap: Trap | None = None
         self._sprung = False
-        self._requests = 0
+        self._random = random.Random(0)
         self.port = 0
         self.delay_s = 0.0
-        self.lose_every = 0
-        """One request in so many reaches the server, and the link is reset in place of a reply."""
+        self.lose_share = 0.0
+        """Of the requests: they reach the server, and the link is reset in place of a reply."""
         self.resets = 0
 
     @property
@@ -114,13 +115,12 @@ class Proxy:
             while True:
                 request = await client.receive(CHUNK)
                 await self._pass()
-                self._requests += 1
                 if (trap := self._trap) is not None and trap.word in request:
                     self._trap = None
                     await self._spring(trap, request, server)
                 server.write(request)
                 await server.drain()
-                if self.lose_every and self._requests % self.lose_every == 0:
+                if request.startswith(b"*") and self._random.random() < self.lose_share:
                     self._reset(client, scope)
 
     async def _spring(self, trap: Trap, request: bytes, server: asyncio.StreamWriter) -> None:
