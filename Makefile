@@ -21,7 +21,7 @@ unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo test check format bench bench-limiters fuzz chaos build lock clean
+.PHONY: help setup demo test check format bench bench-limiters faults fuzz chaos build lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ demo: $(INSTALLED) ## Count the example payloads, without a server, a key or a b
 test: $(INSTALLED) ## Test the built wheel; ARGS='tests/packaging -k lock' narrows it
 	@echo 'Testing the wheel that is installed in $(VENV): python -m pytest $(ARGS)'
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: $(INSTALLED) ## Cause every fault of the table; ARGS='1 6 9' narrows, ARGS=--quick is seconds
+	@PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
 check: $(LOCKED) ## Lint, formatting, types, and who may import whom
 	$(BIN)/ruff check .

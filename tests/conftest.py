@@ -9,9 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from hypothesis import settings
 from support.acl import UNDER_ACL, log_in_by_role, refusals
 from support.key_leaks import leaked_keys
 from support.redis_server import server_for_tests
+
+# The suite meets the same examples every time, so that it says something of the change at hand and
+# not of luck; `make fuzz` looks for new ones.
+settings.register_profile("suite", derandomize=True, print_blob=True)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

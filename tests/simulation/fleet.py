@@ -174,11 +174,12 @@ class Fleet:
         if visit.slots:
             fetched += self._one_way() + self._one_way()
         for index, slot in enumerate(visit.slots):
-            late = clock.possibly_from(slot) + self.grace
+            starts = clock.surely_from(slot)
+            late = starts + self.grace
             permit = Permit(
                 late, visit.generation, worker.operation, index < again, bool(visit.hold)
             )
-            self.events.at(max(clock.surely_from(slot), fetched), self._begin, worker, permit)
+            self.events.at(max(starts, fetched), self._begin, worker, permit)
         self.events.at(fetched, self._sleep, worker, visit, empty, self.now)
 
     def _sleep(self, worker: Worker, visit: Visit, empty: bool, replied: float) -> None:

@@ -4,7 +4,7 @@ A loop that stood still sees all that came meanwhile at one moment, and would ta
 """
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
@@ -29,9 +29,16 @@ class Observer:
             self._beats.append(self._ledger.now())
 
     def most_over(self, rate: float) -> float:
-        """Find by how many calls the worst of all windows exceeds its rate for certain."""
-        arrivals = [(self._earliest(at.at), at.at) for at in self._ledger.attempts]
-        return max(_over(arrivals, start, rate) for start, _ in arrivals)
+        """Find by how many calls the worst of all windows exceeds its rate for certain.
+
+        A window begins at a moment since when a call may have been there, and a call counts if it
+        must lie inside. Both moments grow from call to call, so one pass finds the worst.
+        """
+        worst = lead = float("-inf")
+        for count, attempt in enumerate(self._ledger.attempts):
+            lead = max(lead, self._earliest(attempt.at) * rate - count)
+            worst = max(worst, count + 1 - attempt.at * rate + lead)
+        return worst
 
     def _earliest(self, at: float) -> float:
         """Say since when a call noted at ``at`` may have been there: a call is read in one turn of
@@ -39,12 +46,6 @@ class Observer:
         """
         beat = bisect_right(self._beats, at) - 1
         return self._beats[max(0, beat - 1)]
-
-
-def _over(arrivals: Sequence[tuple[float, float]], start: float, rate: float) -> float:
-    """Find the worst window that begins at a moment; a call counts if it must lie inside."""
-    inside = sorted(at for earliest, at in arrivals if earliest >= start)
-    return max(count + 1 - (at - start) * rate for count, at in enumerate(inside))
 
 
 @asynccontextmanager

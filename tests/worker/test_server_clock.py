@@ -37,6 +37,14 @@ def test_a_reply_that_was_held_up_costs_nothing_once_the_clock_is_known() -> Non
     assert clock.possibly_from(START + 2.1) > 2.098
 
 
+def test_a_way_that_stays_longer_is_learnt_within_some_visits() -> None:
+    clock = ServerClock()
+    clock.learn(asked_at=0.0, read=START + 0.0005, replied_at=0.001)
+    for visit in range(1, 12):
+        clock.learn(asked_at=visit, read=START + visit + 0.25, replied_at=visit + 0.5)
+    assert clock.surely_from(START + 12.25) > 12.45
+
+
 def test_a_jump_of_the_servers_clock_is_followed_at_once() -> None:
     for jump in (-3600.0, 3600.0):
         clock = ServerClock()

@@ -36,7 +36,7 @@ class HeldLease:
 
     Args:
         slot_at: the moment of its permit, by what is known of the server's clock: never early.
-        forfeit_at: from then on the permit is stale, by the same: never late.
+        forfeit_at: from then on the permit is stale.
         ends_at: when another may own the job, by the same: never late.
         operation: the take that brought it.
         missed: whether it missed a slot before.

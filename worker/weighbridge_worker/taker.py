@@ -228,13 +228,13 @@ class Taker:
             self._held.pop(lease.token, None)
             return
         clock = self._server_clock
-        slot = (reply.now_us + lease.slot_us) / 1_000_000
+        slot_at = clock.surely_from((reply.now_us + lease.slot_us) / 1_000_000)
         ends = (reply.now_us + lease.ends_us) / 1_000_000
         held = HeldLease(
             lease,
             before.body if before is not None else body_of[lease.token],
-            slot_at=clock.surely_from(slot),
-            forfeit_at=clock.possibly_from(slot) + self._settings.grace_s(reply.interval_us),
+            slot_at=slot_at,
+            forfeit_at=slot_at + self._settings.grace_s(reply.interval_us),
             ends_at=clock.possibly_from(ends),
             operation=self._operation,
             missed=before is not None,

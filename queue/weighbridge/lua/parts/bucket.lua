@@ -71,7 +71,8 @@ end
 local function free_slots(bucket, horizon)
   if bucket.paused > 0 then return 0 end
   if bucket.hold ~= '' then
-    return bucket.now >= math.max(bucket.probe_at, bucket.blocked_until) and 1 or 0
+    local due = bucket.now >= math.max(bucket.probe_at, bucket.blocked_until)
+    return due and bucket.tat <= bucket.now + bucket.horizon and 1 or 0
   end
   local room = bucket.now + horizon - math.max(bucket.tat, bucket.now + bucket.lead)
   return room >= 0 and math.floor(room / bucket.iv) + 1 or 0
