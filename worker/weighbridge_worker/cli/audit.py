@@ -162,7 +162,7 @@ def _gate(weighed: "Audit", budget: int | None, baseline: int | None, max_increa
         check_budget(weighed, budget=budget, baseline=baseline, max_increase=max_increase)
     except OverBudget as error:
         say(f"weighbridge: {error}")
-        return ExitStatus.ERROR
+        return ExitStatus.REFUSED
     return 0
 
 

@@ -72,7 +72,7 @@ def _status(compared: "Comparison") -> int:
     from weighbridge_worker.cli.exit_status import ExitStatus
 
     if compared.chosen is None and any(row.tokens is not None for row in compared.variants):
-        return ExitStatus.ERROR
+        return ExitStatus.REFUSED
     failed = any(row.code for row in compared.variants)
     return ExitStatus.SOME_FAILED if failed else ExitStatus.OK
 

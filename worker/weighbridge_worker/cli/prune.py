@@ -116,7 +116,7 @@ def _status(result: "PruneResult") -> int:
 
     if result.status in ("not_countable", "failed"):
         return ExitStatus.SOME_FAILED
-    return ExitStatus.OK if result.fits else ExitStatus.ERROR
+    return ExitStatus.OK if result.fits else ExitStatus.REFUSED
 
 
 async def _prune(setup: "Setup", body: bytes, options: dict[str, Any]) -> "PruneResult":

@@ -44,7 +44,7 @@ class Routes:
         """The command's exit status."""
         if self._statuses["failed"] or self._statuses["not_countable"]:
             return ExitStatus.SOME_FAILED
-        return ExitStatus.ERROR if self._statuses["nothing_fits"] else ExitStatus.OK
+        return ExitStatus.REFUSED if self._statuses["nothing_fits"] else ExitStatus.OK
 
     def add(self, line: Line, decision: RouteDecision) -> None:
         """Take one decision."""
