@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from support.pools import Answers, running_pool, until
 from support.worker_processes import fleet
 
-from weighbridge import Client, Counted
+from weighbridge import Client, Counted, Item
 from weighbridge.bucket import FAILING
 from weighbridge.keys import Keys
 from weighbridge_worker.calls import PassingFailure, PermanentFailure
@@ -93,12 +93,25 @@ async def test_where_a_third_of_the_calls_fail_the_fleet_goes_on(
 
 
 async def test_a_refused_payload_shows_that_the_endpoint_is_well_again(redis_url: str) -> None:
-    outages = [PassingFailure("http_500", "boom")] * 20
+    outage = [PassingFailure("http_500", "boom")]
     refusal = PermanentFailure("invalid_request", "no")
-    answers = Answers(error=lambda _: outages.pop() if outages else refusal)
-    async with running_pool(redis_url, answers, rpm=RPM), Client.connect(redis_url) as wb:
-        with anyio.fail_after(120):
-            items = [item async for item in wb.count_many(payload(n) for n in range(20))]
+    answers = Answers(error=lambda _: outage[0] if outage else refusal)
+    items: list[Item] = []
+
+    async def count(wb: Client) -> None:
+        items.extend([item async for item in wb.count_many(payload(n) for n in range(20))])
+
+    async def held() -> bool:
+        return await bucket_field(redis_url, "hold") == FAILING
+
+    async with (
+        running_pool(redis_url, answers, rpm=RPM),
+        Client.connect(redis_url) as wb,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(count, wb)
+        await until(held, within_s=60)
+        outage.clear()
     assert {getattr(item.outcome, "code", "") for item in items} == {"invalid_request"}
     assert await bucket_field(redis_url, "generation") == "1", "the fleet held"
     assert await bucket_field(redis_url, "hold") == "", "and went on"

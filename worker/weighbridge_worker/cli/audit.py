@@ -60,9 +60,8 @@ def audit(
     """
     import os
 
-    import anyio
-
     from weighbridge.uses.audit import Volume
+    from weighbridge_worker.cli import interrupt
     from weighbridge_worker.cli.assembly import explain, given_rpm, read_setup
     from weighbridge_worker.cli.documents import read_document, read_object
     from weighbridge_worker.cli.exit_status import ExitStatus
@@ -76,7 +75,9 @@ def audit(
     table = _prices(prices, wanted=volume is not None)
     document = read_document(tools)
     explain(setup)
-    weighed = anyio.run(_weigh, setup, document, model, _choice(tool_choice), table, volume, split)
+    weighed = interrupt.run(
+        _weigh, setup, document, model, _choice(tool_choice), table, volume, split
+    )
     if html is not None:
         _write_page(html, weighed, str(tools))
     _show(weighed, as_json=as_json)

@@ -47,10 +47,9 @@ def compare(
     """
     import os
 
-    import anyio
-
     from weighbridge.uses.decisions import to_json
     from weighbridge.uses.prices import Prices
+    from weighbridge_worker.cli import interrupt
     from weighbridge_worker.cli.assembly import explain, given_rpm, read_setup
     from weighbridge_worker.cli.documents import read_object
 
@@ -60,7 +59,7 @@ def compare(
     setup = read_setup(os.environ, redis_url=redis, rpm=given_rpm(rpm), with_workers=with_workers)
     table = Prices.load(prices) if usd else None
     explain(setup)
-    compared = anyio.run(_compare, setup, body, variants, target, control, table)
+    compared = interrupt.run(_compare, setup, body, variants, target, control, table)
     if as_json:
         typer.echo(to_json(compared))
     else:

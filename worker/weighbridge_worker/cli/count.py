@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import anyio
 import msgspec
 import typer
 
 from weighbridge.client import Client
 from weighbridge.count_stream import Item
 from weighbridge.records import Lane
+from weighbridge_worker.cli import interrupt
 from weighbridge_worker.cli.assembly import (
     Setup,
     explain,
@@ -63,7 +63,7 @@ def run_count(options: CountOptions) -> int:
         with _opened(options.output) as out:
             run = _Run(options, out, tally)
             try:
-                anyio.run(run.count, setup)
+                interrupt.run(run.count, setup)
             finally:
                 run.write_early()
     except KeyboardInterrupt:

@@ -10,13 +10,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-import anyio
 import msgspec
 import typer
 
 from weighbridge.client import Client
 from weighbridge.uses.guard import Document, Guard, GuardDecision, Prices, ReviewLog, RunBudget
 from weighbridge.uses.guard_decision import Judged
+from weighbridge_worker.cli import interrupt
 from weighbridge_worker.cli.assembly import Setup, explain, given_rpm, open_client, read_setup, say
 from weighbridge_worker.cli.count import check_files
 from weighbridge_worker.cli.exit_status import ExitStatus
@@ -87,7 +87,7 @@ def run_guard(options: GuardOptions) -> int:
     try:
         with ExitStack() as stack:
             out = _opened(options.output, stack)
-            anyio.run(_Run(options, prices, out, tally).guard, setup)
+            interrupt.run(_Run(options, prices, out, tally).guard, setup)
     except KeyboardInterrupt:
         say(f"Stopped after {tally.documents:,} decisions.")
         return ExitStatus.INTERRUPTED

@@ -71,9 +71,8 @@ def prune(
     """
     import os
 
-    import anyio
-
     from weighbridge.uses.prices import Prices
+    from weighbridge_worker.cli import interrupt
     from weighbridge_worker.cli.assembly import explain, given_rpm, read_setup
     from weighbridge_worker.cli.count import check_files
     from weighbridge_worker.cli.documents import read_text
@@ -96,7 +95,7 @@ def prune(
     body = read_text(file)
     setup = read_setup(os.environ, redis_url=redis, rpm=given_rpm(rpm), with_workers=with_workers)
     explain(setup)
-    result = anyio.run(_prune, setup, body, options)
+    result = interrupt.run(_prune, setup, body, options)
     _write(result, output, as_json=as_json)
     raise typer.Exit(_status(result))
 

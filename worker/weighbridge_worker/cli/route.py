@@ -65,10 +65,9 @@ def route(
     """
     import os
 
-    import anyio
-
     from weighbridge.uses.bands import read_bands
     from weighbridge.uses.prices import Prices
+    from weighbridge_worker.cli import interrupt
     from weighbridge_worker.cli.assembly import explain, given_rpm, read_setup
     from weighbridge_worker.cli.count import check_files
     from weighbridge_worker.cli.route_report import Routes
@@ -82,7 +81,7 @@ def route(
     setup = read_setup(os.environ, redis_url=redis, rpm=given_rpm(rpm), with_workers=with_workers)
     explain(setup)
     routes = Routes(as_jsonl=jsonl, names_file=len(names) > 1)
-    anyio.run(_route, setup, given, table, names, Wanted(strict, max_output, floor), routes)
+    interrupt.run(_route, setup, given, table, names, Wanted(strict, max_output, floor), routes)
     routes.print_tables()
     raise typer.Exit(routes.status)
 
