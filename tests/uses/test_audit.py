@@ -12,8 +12,9 @@ from support.sandbox_pool import sandbox_pool
 
 from weighbridge import Failed, NotCountable, Outcome
 from weighbridge.errors import UnknownPrice
-from weighbridge.uses.audit import Audit, OverBudget, Split, Volume, audit, check_budget
+from weighbridge.uses.audit import Audit, Split, Volume, audit
 from weighbridge.uses.prices import Prices
+from weighbridge.uses.tool_budget import OverBudget, check_budget
 from weighbridge.uses.toolset import Tool, read_tools
 
 pytestmark = pytest.mark.asyncio

@@ -153,7 +153,7 @@ async def _weigh(
 
 def _gate(weighed: "Audit", budget: int | None, baseline: int | None, max_increase: float) -> int:
     """Hold the set against what it may add; 0 if it passes or was not counted."""
-    from weighbridge.uses.audit import OverBudget, check_budget
+    from weighbridge.uses.tool_budget import OverBudget, check_budget
     from weighbridge_worker.cli.assembly import say
     from weighbridge_worker.cli.exit_status import ExitStatus
 
