@@ -1,6 +1,6 @@
--- Who empties its hands for a suspect: one worker at a time, so that the others go on, and for half a
--- minute from its last visit, so that its death costs no more.
-local CLAIM = 30000000
+-- Who empties its hands for a suspect: one worker at a time, so that the others go on, and for twice
+-- the longest time between two of its visits, so that its death costs no more.
+local CLAIM = 10000000
 
 -- The suspect that this worker has claimed, or nil.
 local function claimed_suspect(key, worker)
