@@ -9,7 +9,8 @@ from faults.rows import ROWS, Row
 from faults.stage import Run
 
 SEED = 20_261_125
-QUICK = (1, 4, 6, 7, 9, 20, 21, 22, 25, 28, 29, 34)
+QUICK = (6, 9, 20, 21, 22, 25, 28, 29, 34)
+"""Rows that end by conditions alone; 1 and 4 catch a worker at a step, which takes luck."""
 
 
 @pytest.mark.asyncio
