@@ -91,7 +91,7 @@ async def disk_full(run: Run) -> FaultReport:
         ledger = stage.producers(make_loads(run.size, seed=run.seed))
         pid = int((await stage.redis.info("server"))["process_id"])
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_insist, stage, ledger)
+            tasks.start_soon(stage.count_again, ledger, WeighbridgeError)
             await ledger.reaches(run.size // 3)
             stage.note_fault()
             soft = sum(path.stat().st_size for path in run.folder.rglob("*.incr.aof"))
@@ -107,18 +107,6 @@ async def disk_full(run: Run) -> FaultReport:
 
 async def _misconf(stage: Stage) -> bool:
     return bool((await stage.redis.info("persistence"))["aof_last_write_status"] == "err")
-
-
-async def _insist(stage: Stage, ledger: ProducersLedger) -> None:
-    """Count every load; start again where the server refused."""
-    with anyio.move_on_after(300):
-        while len(ledger.answers) < len(ledger.loads):
-            left = [index for index in range(len(ledger.loads)) if index not in ledger.answers]
-            try:
-                async with Client.connect(stage.server.url) as wb:
-                    await ledger.count(wb, left)
-            except WeighbridgeError:
-                await anyio.sleep(0.2)
 
 
 async def little_for_a_worker(run: Run) -> FaultReport:

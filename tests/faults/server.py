@@ -13,7 +13,7 @@ from faults.report import FaultReport
 from faults.stage import KEYS, Run, Stage, open_stage
 from support.pools import until
 
-from weighbridge import Client
+from weighbridge import Client, QueueUnreachable
 from weighbridge.scripts import INBOX_GROUP
 
 
@@ -85,7 +85,7 @@ async def away_for_long(run: Run) -> FaultReport:
     async with open_stage(run, persistent=True, lease=lease) as stage:
         ledger = stage.producers(make_loads(run.size, seed=run.seed))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_count_through, stage, ledger)
+            tasks.start_soon(stage.count_again, ledger, QueueUnreachable)
             await ledger.reaches(run.size // 3)
             await stage.restart_server(down_s=down_s)
             stage.fault_at[:] = [stage.stand_in.ledger.now()]
@@ -94,20 +94,6 @@ async def away_for_long(run: Run) -> FaultReport:
         report = await stage.judge(8, "server away for two leases", ledger)
     broken = [*report.broken, *([f"{most} calls for one job"] if most > 2 else [])]
     return report.with_broken(broken, f"away {down_s:g} s, most calls a job {most}")
-
-
-async def _count_through(stage: Stage, ledger: ProducersLedger) -> None:
-    """Count every load; a producer whose patience ends while the server is away starts again."""
-    from weighbridge import QueueUnreachable
-
-    with anyio.move_on_after(300):
-        while len(ledger.answers) < len(ledger.loads):
-            left = [index for index in range(len(ledger.loads)) if index not in ledger.answers]
-            try:
-                async with Client.connect(stage.server.url) as wb:
-                    await ledger.count(wb, left)
-            except QueueUnreachable:
-                await anyio.sleep(0.2)
 
 
 async def scripts_flushed(run: Run) -> FaultReport:

@@ -36,6 +36,12 @@ EMPTY_WITHIN_S = 60.0
 PATIENCE_S = 600.0
 """For all answers of one scenario."""
 
+BEGUN_ANEW_WITHIN_S = 300.0
+AGAIN_S = 0.2
+"""Between two beginnings of a producer whose server refuses it."""
+
+IN_FLIGHT = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -108,7 +114,7 @@ class Stage:
         *,
         producers: int = 1,
         url: str | None = None,
-        in_flight: int = 1000,
+        in_flight: int = IN_FLIGHT,
     ) -> None:
         """Let producers count every load once between them; returns when all are answered."""
         with anyio.move_on_after(PATIENCE_S):
@@ -116,6 +122,15 @@ class Stage:
                 for first in range(producers):
                     shares = range(first, len(ledger.loads), producers)
                     tasks.start_soon(self._count, ledger, shares, url, in_flight)
+
+    async def count_again(self, ledger: ProducersLedger, refusal: type[Exception]) -> None:
+        """Count every load; a producer that meets a refusal begins anew with what is left."""
+        with anyio.move_on_after(BEGUN_ANEW_WITHIN_S):
+            while left := [n for n in range(len(ledger.loads)) if n not in ledger.answers]:
+                try:
+                    await self._count(ledger, left, None, IN_FLIGHT)
+                except refusal:
+                    await anyio.sleep(AGAIN_S)
 
     async def _count(
         self, ledger: ProducersLedger, shares: Iterable[int], url: str | None, in_flight: int
