@@ -14,6 +14,8 @@ from support.acl import UNDER_ACL, log_in_by_role, refusals
 from support.key_leaks import leaked_keys
 from support.redis_server import server_for_tests
 
+pytest_plugins = ["pytester"]
+
 # The suite meets the same examples every time, so that it says something of the change at hand and
 # not of luck; `make fuzz` looks for new ones.
 settings.register_profile("suite", derandomize=True, print_blob=True)

@@ -32,9 +32,9 @@ def test_the_suite_imports_the_installed_wheel() -> None:
 
 def test_every_source_file_is_in_the_wheel(root: Path, files: set[str]) -> None:
     tree = {
-        path.relative_to(source_root).as_posix()
-        for source_root in (root / "queue", root / "worker")
-        for path in source_root.rglob("*")
+        path.relative_to(package.parent).as_posix()
+        for package in (root / "queue" / "weighbridge", root / "worker" / "weighbridge_worker")
+        for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert tree == {name for name in files if ".dist-info/" not in name}
@@ -60,7 +60,8 @@ def test_the_base_install_needs_three_packages(metadata: Distribution) -> None:
     assert base == {"anyio", "msgspec", "redis"}
 
 
-def test_the_command_is_the_worker_packages_main(metadata: Distribution) -> None:
-    assert [(each.name, each.value) for each in metadata.entry_points] == [
-        ("weighbridge", "weighbridge_worker.__main__:main")
+def test_the_command_and_the_pytest_plugin_are_the_worker_packages(metadata: Distribution) -> None:
+    assert sorted((each.group, each.name, each.value) for each in metadata.entry_points) == [
+        ("console_scripts", "weighbridge", "weighbridge_worker.__main__:main"),
+        ("pytest11", "weighbridge", "weighbridge_worker.pytest_plugin"),
     ]
