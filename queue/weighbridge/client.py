@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 
 from weighbridge.connection import connect, connect_unrepeated, patience, queue_errors
 from weighbridge.count_stream import CountStream, Item
-from weighbridge.errors import CountFailed, UnknownJob
+from weighbridge.errors import UnknownJob
 from weighbridge.job_maker import JobMaker
 from weighbridge.job_wait import JobWait
 from weighbridge.keys import Keys
@@ -202,15 +202,19 @@ class Client:
             QueueUnreachable: the server does not answer.
         """
         job = await self._jobs.make(payload, lane, betas, producer, partition)
-        return await self.count_job(job, fresh=fresh, timeout_s=timeout_s)
+        return await self._one.count(job, fresh=fresh, timeout_s=timeout_s)
 
     async def count_job(self, job: Job, *, fresh: bool = False, timeout_s: float = 60.0) -> Counted:
         """Count what ``prepare`` made; as ``count`` does, but for a payload's own errors."""
-        with patience(timeout_s), queue_errors():
-            result = await self._one.admit_and_wait(job, fresh=fresh)
-            if isinstance(result, Counted):
-                return result
-            raise CountFailed(result.code, result.message, digest=result.digest)
+        return await self._one.count(job, fresh=fresh, timeout_s=timeout_s)
+
+    async def cached(self, job: Job) -> Result | None:
+        """Give what is cached for a job; None where it would have to be counted.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        return await self._one.look(job)
 
     def count_many(
         self,

@@ -2,11 +2,11 @@
 
 import anyio
 
-from weighbridge.connection import queue_errors
-from weighbridge.errors import QueueFull
+from weighbridge.connection import patience, queue_errors
+from weighbridge.errors import CountFailed, QueueFull
 from weighbridge.exchange import Submission
 from weighbridge.mailbox import Expectation, Mailbox
-from weighbridge.records import Job, Result, with_cache
+from weighbridge.records import Counted, Job, Result, with_cache
 from weighbridge.submitter import Admission, Submitter
 
 
@@ -30,8 +30,32 @@ class JobWait:
             raise admission
         return admission
 
-    async def admit_and_wait(self, job: Job, *, fresh: bool) -> Result:
-        """Submit a job and wait for its result; it says how the job was admitted."""
+    async def look(self, job: Job) -> Result | None:
+        """Give a result that is there and would answer; None where the job has to be submitted.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            [result] = await self._submitter.look([job.digest])
+        return None if result is None else with_cache(result, "hit")
+
+    async def count(self, job: Job, *, fresh: bool, timeout_s: float) -> Counted:
+        """Submit a job and wait for its count; it says how the job was admitted.
+
+        Raises:
+            CountFailed: the job ended without a count.
+            QueueFull: the queue's bound is reached.
+            ResultTimeout: nothing within ``timeout_s``; the job goes on.
+            QueueUnreachable: the server does not answer.
+        """
+        with patience(timeout_s), queue_errors():
+            result = await self._admit_and_wait(job, fresh=fresh)
+        if isinstance(result, Counted):
+            return result
+        raise CountFailed(result.code, result.message, digest=result.digest)
+
+    async def _admit_and_wait(self, job: Job, *, fresh: bool) -> Result:
         send, receive = anyio.create_memory_object_stream[Result | None](1)
         with send, receive:
             while True:
