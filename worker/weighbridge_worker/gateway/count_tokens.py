@@ -126,16 +126,20 @@ def read_head(scope: Scope, tenant: Tenant, patience_s: float) -> Asked:
     Raises:
         ApiError: a header says what it cannot, or asks for a lane that the tenant may not use.
     """
-    betas, lane = "", tenant.lane or Lane.INTERACTIVE
-    for name, value in scope["headers"]:
-        if name == BETAS:
-            betas += "," + value.decode("latin-1")
-        elif name == LANE:
-            lane = _lane(value.decode("latin-1").strip(), tenant)
-        elif name == PATIENCE:
-            patience_s = min(patience_s, _patience(value.decode("latin-1").strip()))
-    names = (beta.strip() for beta in betas.split(",")) if betas else ()
-    return Asked(patience_s, lane, tuple(name for name in names if name not in {"", COUNTING_BETA}))
+    head = dict(scope["headers"])
+    lane = tenant.lane or Lane.INTERACTIVE
+    if LANE in head:
+        lane = _lane(head[LANE].decode("latin-1").strip(), tenant)
+    if PATIENCE in head:
+        patience_s = min(patience_s, _patience(head[PATIENCE].decode("latin-1").strip()))
+    return Asked(patience_s, lane, _betas(scope) if BETAS in head else ())
+
+
+def _betas(scope: Scope) -> tuple[str, ...]:
+    """Read the names from one header or several."""
+    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == BETAS]
+    names = (name.strip() for line in lines for name in line.split(","))
+    return tuple(name for name in names if name not in {"", COUNTING_BETA})
 
 
 def _lane(text: str, tenant: Tenant) -> Lane:
