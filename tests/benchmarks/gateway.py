@@ -161,11 +161,10 @@ async def measure(url: str, folder: Path, seconds: float, rounds: int, slow: int
         for server in (constant, gateway):
             await loaded(server, requests, 64, 1.0)
         for clients in (64, 200):
-            rows = []
-            for _ in range(rounds):
-                rows.append(
-                    [await loaded(server, requests, clients, seconds) for server in (constant, gateway)]
-                )
+            rows = [
+                [await loaded(server, requests, clients, seconds) for server in (constant, gateway)]
+                for _ in range(rounds)
+            ]
             report(clients, rows)
         alone, _ = await loaded(gateway, requests, 1, seconds)
         with slow_clients(gateway.port, slow):

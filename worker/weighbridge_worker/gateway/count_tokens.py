@@ -26,6 +26,9 @@ LANE: Final = b"x-weighbridge-lane"
 PATIENCE: Final = b"x-weighbridge-patience"
 BETAS: Final = b"anthropic-beta"
 
+MIN_PATIENCE_S: Final = 0.1
+"""Enough to get the job into the queue, so that asking again finds it there or counted."""
+
 
 def routes(gateway: Gateway) -> list[BaseRoute]:
     """Return the guarded routes."""
@@ -96,8 +99,7 @@ class CountTokens:
         view = await self._outlook.look(job.lane)
         return ApiError(
             429,
-            f"not counted within {patience_s:g} s: {view.words}. The job goes on; ask again for"
-            " its count",
+            f"not counted within {patience_s:g} s: {view.words}; ask again for its count",
             code=ResultTimeout.code,
             retry_after_s=view.ready_in_s,
             headers={"x-weighbridge-digest": job.digest},
@@ -161,8 +163,10 @@ def _patience(text: str) -> float:
         asked = float(text)
     except ValueError:
         asked = -1.0
-    if not 0 <= asked <= 86_400:  # also refuses nan
+    if not MIN_PATIENCE_S <= asked <= 86_400:  # also refuses nan
         raise ApiError(
-            400, "x-weighbridge-patience takes seconds from 0 to 86400", code="bad_header"
+            400,
+            f"x-weighbridge-patience takes seconds from {MIN_PATIENCE_S} to 86400",
+            code="bad_header",
         )
     return asked
