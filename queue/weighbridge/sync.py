@@ -96,11 +96,14 @@ class Client:
         *,
         lane: Lane = Lane.BATCH,
         betas: Iterable[str] = (),
+        producer: str | None = None,
+        partition: str | None = None,
         fresh: bool = False,
     ) -> Ticket:
         """Put a payload into the queue and go on; its result stays under its digest.
 
         Args:
+            producer: who submits, partition: who may share the count; else the settings' own.
             fresh: count again even if a result is cached.
 
         Raises:
@@ -108,7 +111,16 @@ class Client:
             QueueFull: the queue's bound is reached.
             QueueUnreachable: the server does not answer.
         """
-        return self._loop().call(lambda wb: wb.submit(payload, lane=lane, betas=betas, fresh=fresh))
+        return self._loop().call(
+            lambda wb: wb.submit(
+                payload,
+                lane=lane,
+                betas=betas,
+                producer=producer,
+                partition=partition,
+                fresh=fresh,
+            )
+        )
 
     def result(self, job: Ticket | str, *, timeout_s: float = 60.0) -> Result:
         """Wait for a job's result, by its ticket or digest.
@@ -127,6 +139,8 @@ class Client:
         *,
         lane: Lane = Lane.INTERACTIVE,
         betas: Iterable[str] = (),
+        producer: str | None = None,
+        partition: str | None = None,
         fresh: bool = False,
         timeout_s: float = 60.0,
     ) -> Counted:
@@ -142,7 +156,15 @@ class Client:
             QueueUnreachable: the server does not answer.
         """
         return self._loop().call(
-            lambda wb: wb.count(payload, lane=lane, betas=betas, fresh=fresh, timeout_s=timeout_s)
+            lambda wb: wb.count(
+                payload,
+                lane=lane,
+                betas=betas,
+                producer=producer,
+                partition=partition,
+                fresh=fresh,
+                timeout_s=timeout_s,
+            )
         )
 
     def count_many(
@@ -151,6 +173,8 @@ class Client:
         *,
         lane: Lane = Lane.BATCH,
         betas: Iterable[str] = (),
+        producer: str | None = None,
+        partition: str | None = None,
         ordered: bool = False,
         in_flight: int = 1000,
         withdraw: bool = False,
@@ -171,6 +195,8 @@ class Client:
                 source,
                 lane=lane,
                 betas=names,
+                producer=producer,
+                partition=partition,
                 ordered=ordered,
                 in_flight=in_flight,
                 withdraw=withdraw,

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from inspect import signature
 from typing import Any
 
 import anyio
@@ -14,6 +15,7 @@ from support.pool_threads import pool_thread
 from support.pools import Answers
 from support.processes import eventually
 
+from weighbridge import Client as AsyncClient
 from weighbridge import (
     Counted,
     CountFailed,
@@ -60,6 +62,22 @@ def test_a_count_comes_back(pool_url: str, answers: Answers) -> None:
         again = wb.count(payload("hello"))
     assert counted.input_tokens == again.input_tokens == len(answers.bodies[0])
     assert (counted.cache, again.cache) == ("miss", "hit")
+
+
+@pytest.mark.parametrize("method", ["submit", "result", "count", "count_many", "cancel"])
+def test_a_method_takes_what_the_async_clients_takes(method: str) -> None:
+    ours, theirs = (
+        [(each.name, each.kind, each.default) for each in signature(taken).parameters.values()]
+        for taken in (getattr(Client, method), getattr(AsyncClient, method))
+    )
+    assert ours == theirs
+
+
+def test_tenants_do_not_share_a_count(pool_url: str) -> None:
+    with Client.connect(pool_url) as wb:
+        red, blue = (wb.count(payload("a"), partition=tenant) for tenant in ("red", "blue"))
+        assert wb.submit(payload("a"), partition="red", producer="p").cache == "hit"
+    assert red.digest != blue.digest
 
 
 def test_a_submit_gives_a_ticket_whose_result_can_be_waited_for(pool_url: str) -> None:
