@@ -15,17 +15,18 @@ import redis
 from weighbridge.errors import QueueUnreachable
 from weighbridge.sync import Client
 
+NAME = "preforked"
+
 
 def payload(text: str) -> dict[str, Any]:
     """Make a payload of one message."""
     return {"model": "claude-test", "messages": [{"role": "user", "content": text}]}
 
 
-def connections(url: str) -> list[int]:
-    """List the connections of this process's parent-born client, the looker's own left out."""
+def connections(url: str) -> set[int]:
+    """List the connections of this program; before a fork they are its own."""
     with redis.Redis.from_url(url) as looker:
-        own = looker.client_id()
-        return sorted(int(row["id"]) for row in looker.client_list() if int(row["id"]) != own)
+        return {int(row["id"]) for row in looker.client_list() if row["name"] == NAME}
 
 
 def child(wb: Client, stream: Any, number: int) -> None:
@@ -39,7 +40,7 @@ def child(wb: Client, stream: Any, number: int) -> None:
 
 def main(url: str) -> None:
     """Count, fork, and count again."""
-    wb = Client.connect(url)
+    wb = Client.connect(f"{url}?client_name={NAME}")
     wb.count(payload("parent"), timeout_s=30)
     stream = wb.count_many([payload("first"), payload("second")], ordered=True, in_flight=1)
     next(stream)
@@ -53,7 +54,7 @@ def main(url: str) -> None:
     statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
     rest = [item.index for item in stream]
     again = wb.count(payload("parent again"), timeout_s=30)
-    kept = set(before) <= set(connections(url))
+    kept = bool(before) and before <= connections(url)
     print(json.dumps({"children": statuses, "rest": rest, "again": again.cache, "kept": kept}))
 
 
