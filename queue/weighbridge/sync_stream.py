@@ -71,9 +71,13 @@ class SyncStream:
             found: list[Item] = []
             while self._got.statistics().current_buffer_used or (wait and not found):
                 got = await self._got.receive()
-                if isinstance(got, Exception):
+                if not isinstance(got, Exception):
+                    found += got
+                elif found:  # first what came before it
+                    self._give.send_nowait(got)
+                    break
+                else:
                     raise got
-                found += got
             return found
 
         return self._loop.call(exchange)

@@ -1,16 +1,19 @@
 """The client without an event loop, on a real server with a real worker."""
 
 import gc
+import itertools
 import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 import redis
+from support.own_server import own_server
 from support.pool_threads import pool_thread
 from support.pools import Answers
 from support.processes import eventually
@@ -29,8 +32,10 @@ from weighbridge import (
 )
 from weighbridge.keys import Keys
 from weighbridge.loop_thread import NAME
+from weighbridge.preparation import RawPayload
 from weighbridge.sync import Client
 from weighbridge_worker.calls import PermanentFailure
+from weighbridge_worker.server import ServerProcess
 
 
 def payload(text: str) -> dict[str, Any]:
@@ -143,7 +148,8 @@ def test_an_error_of_the_payloads_source_comes_out(pool_url: str) -> None:
 
 def test_a_loop_that_is_left_early_withdraws_what_it_was_told_to(redis_url: str) -> None:
     with Client.connect(redis_url) as wb:
-        stream = wb.count_many(iter([payload("a"), b"{"]), withdraw=True)
+        payloads: list[RawPayload] = [payload("a"), b"{"]
+        stream = wb.count_many(payloads, withdraw=True)
         assert isinstance(next(stream).outcome, NotCountable)
         stream.close()  # type: ignore[attr-defined]
         ticket = wb.submit(payload("a"))
@@ -235,3 +241,19 @@ def test_a_client_that_is_let_go_of_ends_its_thread(redis_url: str) -> None:
     del wb
     gc.collect()
     assert loop_threads() == []
+
+
+def test_a_server_that_goes_away_ends_a_loop_over_many_after_what_had_come(
+    tmp_path: Path,
+) -> None:
+    payloads: list[RawPayload] = [b"{", payload("a")]
+    with own_server(tmp_path) as server, Client.connect(server.url) as wb:
+        stream = wb.count_many(itertools.chain(payloads, _stopping(server)), in_flight=3)
+        assert isinstance(next(stream).outcome, NotCountable)
+        with pytest.raises(QueueUnreachable):
+            next(stream)
+
+
+def _stopping(server: ServerProcess) -> Iterator[RawPayload]:
+    server.stop()
+    yield payload("b")
