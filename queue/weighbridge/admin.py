@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from weighbridge.bucket import Bucket, BucketState
 from weighbridge.connection import RedisClient, queue_errors
+from weighbridge.figures import NO_FIGURES, WorkerFigures, read_figures
 from weighbridge.keys import Keys
 from weighbridge.records import Lane
 
@@ -26,6 +27,7 @@ class WorkerState:
     Args:
         state: ``taking``; ``sitting_out``, for it kept missing slots; ``key_refused``; or empty, if
             it does not say.
+        figures: what it has done since its start, some seconds old.
     """
 
     worker: str
@@ -33,6 +35,7 @@ class WorkerState:
     concurrency: int
     state: str
     seen_s: float
+    figures: WorkerFigures = NO_FIGURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ class Admin:
         living = [(worker.decode(), now - seen) for worker, seen in visits if now - seen < ALIVE_US]
         pipe = self._redis.pipeline(transaction=False)
         for worker, _ in living:
-            pipe.hmget(self._keys.worker(worker), ["version", "concurrency", "state"])
+            pipe.hmget(self._keys.worker(worker), ["version", "concurrency", "state", "figures"])
         rows = await pipe.execute() if living else []
         return tuple(
             WorkerState(
@@ -138,7 +141,10 @@ class Admin:
                 concurrency=int(concurrency or 0),
                 state=(state or b"").decode(),
                 seen_s=age / 1_000_000,
+                figures=read_figures(figures),
             )
-            for (worker, age), (version, concurrency, state) in zip(living, rows, strict=True)
+            for (worker, age), (version, concurrency, state, figures) in zip(
+                living, rows, strict=True
+            )
             if version  # those who draw permits for calls of their own are no workers
         )
