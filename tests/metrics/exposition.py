@@ -48,6 +48,17 @@ def on_the_page(*prefixes: str) -> dict[str, Family]:
     }
 
 
+def value(text: bytes, sample: str, **labels: str) -> float:
+    """Find one sample's value."""
+    [found] = [
+        one.value
+        for family in text_string_to_metric_families(text.decode())
+        for one in family.samples
+        if (one.name, one.labels) == (sample, labels)
+    ]
+    return found
+
+
 def check_by_promtool(text: bytes) -> None:
     """Let promtool judge a text; skip where there is none."""
     promtool = shutil.which("promtool")

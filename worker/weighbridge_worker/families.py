@@ -13,7 +13,7 @@ from prometheus_client.core import (
     Metric,
 )
 
-from weighbridge.admin import Depth
+from weighbridge.admin import Depth, PoolState
 from weighbridge.bucket import BucketState
 from weighbridge.figures import BOUNDS_S, Histogram
 
@@ -58,7 +58,7 @@ def build_info(version: str) -> Metric:
     return gauges("build_info", "Always 1; the version is in the label.", "version", {version: 1})
 
 
-def queue_families(depth: Depth) -> Iterator[Metric]:
+def queue_families(depth: Depth | PoolState) -> Iterator[Metric]:
     """Tell what lies in the queue."""
     yield gauges(
         "queue_jobs",

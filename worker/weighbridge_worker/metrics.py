@@ -1,32 +1,16 @@
 """A worker's metrics for Prometheus: its own since its start, and the namespace's as they stand."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Protocol, get_args
 
-import anyio
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.process_collector import ProcessCollector
 
-from weighbridge.admin import Admin, Depth
-from weighbridge.bucket import BucketState
-from weighbridge.errors import QueueUnreachable
+from weighbridge.admin import Admin
 from weighbridge.figures import CallOutcome, InboxUse, WorkerFigures
-from weighbridge_worker.families import (
-    build_info,
-    counter,
-    counters,
-    gauge,
-    histogram,
-    limit_families,
-    queue_families,
-)
+from weighbridge_worker.exposition import namespace_families, written
+from weighbridge_worker.families import build_info, counter, counters, gauge, histogram
 from weighbridge_worker.health import HealthReport
-
-READ_S = 2.0
-"""How long the server may take to tell what lies in the queue; then the rest is told without."""
 
 
 class Measured(Protocol):
@@ -60,30 +44,6 @@ class WorkerMetrics:
         return written(families, accept)
 
 
-def written(families: Iterable[Metric], accept: str) -> tuple[bytes, str]:
-    """Write families, and the process's own, in the form that an ``Accept`` header asks for."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    registry.register(_Collected(list(families)))
-    encode, content_type = choose_encoder(accept)
-    return encode(registry), content_type
-
-
-async def namespace_families(admin: Admin) -> list[Metric]:
-    """Read what lies in the queue and how the limit stands."""
-    read: tuple[Depth, BucketState] | None = None
-    with anyio.move_on_after(READ_S):
-        try:
-            read = await admin.depth(), await admin.limit()
-        except QueueUnreachable:
-            read = None
-    reached = gauge("queue_reachable", "Whether the server told what follows.", read is not None)
-    if read is None:
-        return [reached]
-    depth, limit = read
-    return [reached, *queue_families(depth), *limit_families(limit)]
-
-
 def worker_families(figures: WorkerFigures, health: HealthReport) -> Iterator[Metric]:
     """Tell of one worker."""
     yield gauge("worker_ready", "1 while it takes jobs and ends them.", health.ready)
@@ -107,11 +67,3 @@ def worker_families(figures: WorkerFigures, health: HealthReport) -> Iterator[Me
         "From a job's submit until its result was written.",
         figures.total,
     )
-
-
-class _Collected:
-    def __init__(self, families: list[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
