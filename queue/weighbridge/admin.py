@@ -1,7 +1,9 @@
 """A look at the whole pool: depth, workers, rate."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from weighbridge.bucket import Bucket, BucketState
 from weighbridge.connection import RedisClient, queue_errors
@@ -36,6 +38,23 @@ class WorkerState:
     state: str
     seen_s: float
     figures: WorkerFigures = NO_FIGURES
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What lies in the queue; numbers are of jobs, but for the inbox's entries.
+
+    Args:
+        queue_bytes: of the live jobs' payloads.
+    """
+
+    interactive: int
+    batch: int
+    leased: int
+    later: int
+    queue_bytes: int
+    dead: int
+    inbox: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +94,24 @@ class Admin:
         self._keys = keys
         self._bucket = bucket
 
+    async def depth(self) -> Depth:
+        """Read what lies in the queue, with no more rights than a worker has.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            return _depth(await self._depth_pipeline().execute())
+
+    async def limit(self) -> BucketState:
+        """Read how the limit stands.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            return await self._bucket.inspect()
+
     async def ping(self) -> None:
         """Ask whether the server answers.
 
@@ -94,37 +131,41 @@ class Admin:
             QueueUnreachable: the server does not answer.
         """
         with queue_errors():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.zcard(self._keys.ready(Lane.INTERACTIVE))
-            pipe.zcard(self._keys.ready(Lane.BATCH))
-            pipe.zcard(self._keys.leased)
-            pipe.zcard(self._keys.later)
-            pipe.hget(self._keys.bytes, "sum")
-            pipe.xlen(self._keys.dead)
-            pipe.xlen(self._keys.inbox)
+            pipe = self._depth_pipeline()
             pipe.xrevrange(self._keys.dead, count=NEWEST_DEAD)
             pipe.hgetall(self._keys.scope)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.time()
             *numbers, letters, scope, visits, (at_s, at_us) = await pipe.execute()
-            interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
+            depth = _depth(numbers)
             now = at_s * 1_000_000 + at_us
             return PoolState(
-                interactive=interactive,
-                batch=batch,
-                leased=leased,
-                later=later,
-                queue_bytes=int(queue_bytes or 0),
-                dead=dead,
+                interactive=depth.interactive,
+                batch=depth.batch,
+                leased=depth.leased,
+                later=depth.later,
+                queue_bytes=depth.queue_bytes,
+                dead=depth.dead,
                 dead_codes=dict(
                     Counter(fields[b"code"].decode() for _, fields in letters).most_common()
                 ),
-                inbox=inbox,
+                inbox=depth.inbox,
                 limit=await self._bucket.inspect(),
                 cached=await self._cached() if count_cached else None,
                 scope={name.decode(): value.decode() for name, value in scope.items()},
                 workers=await self._workers(visits, now),
             )
+
+    def _depth_pipeline(self) -> Any:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zcard(self._keys.ready(Lane.INTERACTIVE))
+        pipe.zcard(self._keys.ready(Lane.BATCH))
+        pipe.zcard(self._keys.leased)
+        pipe.zcard(self._keys.later)
+        pipe.hget(self._keys.bytes, "sum")
+        pipe.xlen(self._keys.dead)
+        pipe.xlen(self._keys.inbox)
+        return pipe
 
     async def _cached(self) -> int | None:
         cursor, found = 0, 0
@@ -157,3 +198,8 @@ class Admin:
             )
             if version  # those who draw permits for calls of their own are no workers
         )
+
+
+def _depth(numbers: Sequence[Any]) -> Depth:
+    interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
+    return Depth(interactive, batch, leased, later, int(queue_bytes or 0), dead, inbox)

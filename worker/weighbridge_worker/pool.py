@@ -12,9 +12,11 @@ from anyio.abc import TaskGroup, TaskStatus
 from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
+from weighbridge.admin import Admin
 from weighbridge.bucket import Bucket, interval_us
 from weighbridge.connection import RedisClient, connect, connect_unrepeated, queue_errors
 from weighbridge.errors import ScopeMismatch
+from weighbridge.figures import WorkerFigures
 from weighbridge.jobs import Jobs
 from weighbridge.keys import Keys
 from weighbridge.scripts import Scripts
@@ -77,6 +79,8 @@ class Pool:
         self._failed_probes = 0
         self._jobs = Jobs(redis, unrepeated, keys, scripts, worker.retention)
         self._bucket = Bucket(redis, keys, scripts, rpm=worker.rate)
+        self.admin = Admin(redis, keys, self._bucket)
+        """This worker's own look at the pool."""
         self._tally = Tally()
         self._settler = Settler(self._jobs, self._tally, self._log)
         self._ceiling = Ceiling(interval_us(worker.rate))
@@ -141,6 +145,10 @@ class Pool:
         self._draining.set()
         self._taker.wake()
         self._intake.wake()
+
+    def figures(self) -> WorkerFigures:
+        """Return what this worker has done since its start."""
+        return self._tally.figures()
 
     async def health(self) -> HealthReport:
         """Judge this worker by what it was seen to do."""
