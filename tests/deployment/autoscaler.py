@@ -1,9 +1,10 @@
 """KEDA's and the HorizontalPodAutoscaler's arithmetic, over the commands that KEDA sends.
 
 KEDA's ``redis`` trigger asks for the key's type and counts it with that type's command; its
-``redis-streams`` trigger without a consumer group takes the stream's length. A ScaledObject is active
-if one of its triggers counts more than its activation value; the autoscaler then wants the largest
-of ceil(count / target), within the bounds (https://keda.sh/docs/2.18/concepts/scaling-deployments/).
+``redis-streams`` trigger without a consumer group takes the stream's length. A ScaledObject is
+active if one of its triggers counts more than its activation value; the autoscaler then wants the
+largest of ceil(count / target), within the bounds
+(https://keda.sh/docs/2.18/concepts/scaling-deployments/).
 """
 
 import math

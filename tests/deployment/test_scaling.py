@@ -1,4 +1,4 @@
-"""The ScaledObject over the real sets: up on a backlog, up while jobs are leased, down at the end."""
+"""The ScaledObject over the real sets: up on a backlog, there while jobs are leased, then down."""
 
 import math
 from collections.abc import AsyncIterator, Iterator
