@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the built image as a cluster would: as user 10001, its root read-only but for /tmp. It counts
-# a file through a worker, asks for the worker's health and drains it.
+# a file through a worker and a payload through the gateway, and drains the worker.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export BUILDAH_ISOLATION=chroot
@@ -53,6 +53,18 @@ inside weighbridge count /tmp/payloads.jsonl -o /tmp/results.jsonl || status=$?
 counted=$(grep -c '"status":"counted"' "$root/tmp/results.jsonl")
 said 'counted of 124, 3 of them bad on purpose' "$counted"
 [ "$counted" = 121 ] && [ "$status" = 3 ]
+
+become weighbridge gateway >/dev/null 2>&1 &
+cat > "$root/tmp/ask.py" <<'PY'
+import urllib.request
+
+body = b'{"model": "claude-sonnet-5-5", "messages": [{"role": "user", "content": "Hello"}]}'
+url = "http://127.0.0.1:8397/v1/messages/count_tokens"
+with urllib.request.urlopen(urllib.request.Request(url, body)) as answer:
+    print(answer.read().decode())
+PY
+await inside env WEIGHBRIDGE_HEALTH_PORT=8397 weighbridge health
+said 'the gateway' "$(inside python3 /tmp/ask.py)"
 
 start=$(date +%s.%N)
 kill -TERM "$worker"
