@@ -24,7 +24,7 @@ unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo test check format bench bench-limiters faults fuzz chaos build lock clean
+.PHONY: help setup demo test check format bench bench-limiters faults fuzz chaos check-deploy image try-image build lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,14 +76,31 @@ fuzz: $(INSTALLED) ## Try 1,000,000 payloads and entries, and walk the protocol;
 chaos: $(INSTALLED) ## Kill, stop and starve a fleet for three minutes; ARGS='--seconds 30 --seed 7'
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
+check-deploy: ## Check images, Compose, Kubernetes, KEDA, alerts and dashboards
+	@test -d $(VENV)/deploy || { $(MAKE) --no-print-directory $(LOCKED); \
+	    $(BIN)/python -m venv $(VENV)/deploy && \
+	    $(VENV)/deploy/bin/pip --quiet install -r deploy/checks/requirements.txt; }
+	@$(VENV)/deploy/bin/python deploy/checks/check.py
+
+image: ## Build the container image without a Docker engine (needs buildah and root)
+	@deploy/image/build.sh
+
+try-image: ## Run the built image as a cluster would, and count a file with it
+	@deploy/image/try.sh
+
 build: $(LOCKED) ## Build the wheel and the source archive into dist/
 	@rm -rf dist
 	$(BIN)/python -m hatchling build -d dist
 
-lock: ## Make requirements.lock again (needs uv); ARGS=--upgrade takes newer versions
+lock: ## Make the locks again (needs uv); ARGS=--upgrade takes newer versions
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --quiet $(ARGS) -o requirements.lock
+	uv pip compile pyproject.toml --extra gateway --extra tracing --extra local --universal \
+	    --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	    -c requirements.lock -o deploy/image/requirements.lock
+	uv pip compile deploy/image/build.in --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --quiet -c requirements.lock -o deploy/image/build.lock
 
 clean: ## Remove what these targets made, .venv included
 	rm -rf $(VENV) dist results.jsonl

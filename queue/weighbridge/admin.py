@@ -1,10 +1,13 @@
 """A look at the whole pool: depth, workers, rate."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from weighbridge.bucket import Bucket, BucketState
 from weighbridge.connection import RedisClient, queue_errors
+from weighbridge.figures import NO_FIGURES, WorkerFigures, read_figures
 from weighbridge.keys import Keys
 from weighbridge.records import Lane
 
@@ -26,6 +29,7 @@ class WorkerState:
     Args:
         state: ``taking``; ``sitting_out``, for it kept missing slots; ``key_refused``; or empty, if
             it does not say.
+        figures: what it has done since its start, some seconds old.
     """
 
     worker: str
@@ -33,6 +37,24 @@ class WorkerState:
     concurrency: int
     state: str
     seen_s: float
+    figures: WorkerFigures = NO_FIGURES
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What lies in the queue; numbers are of jobs, but for the inbox's entries.
+
+    Args:
+        queue_bytes: of the live jobs' payloads.
+    """
+
+    interactive: int
+    batch: int
+    leased: int
+    later: int
+    queue_bytes: int
+    dead: int
+    inbox: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +94,24 @@ class Admin:
         self._keys = keys
         self._bucket = bucket
 
+    async def depth(self) -> Depth:
+        """Read what lies in the queue, with no more rights than a worker has.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            return _depth(await self._depth_pipeline().execute())
+
+    async def limit(self) -> BucketState:
+        """Read how the limit stands.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            return await self._bucket.inspect()
+
     async def ping(self) -> None:
         """Ask whether the server answers.
 
@@ -91,37 +131,41 @@ class Admin:
             QueueUnreachable: the server does not answer.
         """
         with queue_errors():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.zcard(self._keys.ready(Lane.INTERACTIVE))
-            pipe.zcard(self._keys.ready(Lane.BATCH))
-            pipe.zcard(self._keys.leased)
-            pipe.zcard(self._keys.later)
-            pipe.hget(self._keys.bytes, "sum")
-            pipe.xlen(self._keys.dead)
-            pipe.xlen(self._keys.inbox)
+            pipe = self._depth_pipeline()
             pipe.xrevrange(self._keys.dead, count=NEWEST_DEAD)
             pipe.hgetall(self._keys.scope)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.time()
             *numbers, letters, scope, visits, (at_s, at_us) = await pipe.execute()
-            interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
+            depth = _depth(numbers)
             now = at_s * 1_000_000 + at_us
             return PoolState(
-                interactive=interactive,
-                batch=batch,
-                leased=leased,
-                later=later,
-                queue_bytes=int(queue_bytes or 0),
-                dead=dead,
+                interactive=depth.interactive,
+                batch=depth.batch,
+                leased=depth.leased,
+                later=depth.later,
+                queue_bytes=depth.queue_bytes,
+                dead=depth.dead,
                 dead_codes=dict(
                     Counter(fields[b"code"].decode() for _, fields in letters).most_common()
                 ),
-                inbox=inbox,
+                inbox=depth.inbox,
                 limit=await self._bucket.inspect(),
                 cached=await self._cached() if count_cached else None,
                 scope={name.decode(): value.decode() for name, value in scope.items()},
                 workers=await self._workers(visits, now),
             )
+
+    def _depth_pipeline(self) -> Any:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zcard(self._keys.ready(Lane.INTERACTIVE))
+        pipe.zcard(self._keys.ready(Lane.BATCH))
+        pipe.zcard(self._keys.leased)
+        pipe.zcard(self._keys.later)
+        pipe.hget(self._keys.bytes, "sum")
+        pipe.xlen(self._keys.dead)
+        pipe.xlen(self._keys.inbox)
+        return pipe
 
     async def _cached(self) -> int | None:
         cursor, found = 0, 0
@@ -138,7 +182,7 @@ class Admin:
         living = [(worker.decode(), now - seen) for worker, seen in visits if now - seen < ALIVE_US]
         pipe = self._redis.pipeline(transaction=False)
         for worker, _ in living:
-            pipe.hmget(self._keys.worker(worker), ["version", "concurrency", "state"])
+            pipe.hmget(self._keys.worker(worker), ["version", "concurrency", "state", "figures"])
         rows = await pipe.execute() if living else []
         return tuple(
             WorkerState(
@@ -147,7 +191,15 @@ class Admin:
                 concurrency=int(concurrency or 0),
                 state=(state or b"").decode(),
                 seen_s=age / 1_000_000,
+                figures=read_figures(figures),
             )
-            for (worker, age), (version, concurrency, state) in zip(living, rows, strict=True)
+            for (worker, age), (version, concurrency, state, figures) in zip(
+                living, rows, strict=True
+            )
             if version  # those who draw permits for calls of their own are no workers
         )
+
+
+def _depth(numbers: Sequence[Any]) -> Depth:
+    interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
+    return Depth(interactive, batch, leased, later, int(queue_bytes or 0), dead, inbox)

@@ -47,6 +47,7 @@ class Scripts:
         self._observe = Script("observe", flags=flags)
         self._permit = Script("permit", flags=flags)
         self._scope = Script("scope", flags=flags)
+        self._note_figures = Script("note_figures", flags=flags)
 
     async def submit(
         self,
@@ -239,6 +240,10 @@ class Scripts:
         visit, longest, interval, *slots = await self._permit(redis, keys, args)
         slots_us = tuple(int(slot) for slot in slots)
         return PermitReply(int(visit), int(longest), int(interval), slots_us)
+
+    async def note_figures(self, redis: RedisClient, worker: str, figures: bytes) -> None:
+        """Note a worker's figures, unless it is gone."""
+        await self._note_figures(redis, (self._keys.worker(worker),), (figures,))
 
     async def claim_scope(self, redis: RedisClient, scope: dict[str, str]) -> dict[str, str]:
         """Write the scope if there is none; returns the one that stands."""

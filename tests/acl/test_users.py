@@ -52,6 +52,15 @@ def test_a_worker_has_the_commands_that_the_start_up_check_tries_and_no_others()
     assert given == tried | {"info", "select"}
 
 
+def test_the_gateway_may_what_a_producer_and_an_operator_may() -> None:
+    lines = (REDIS_FILES / "users.acl").read_text().splitlines()
+    given = {
+        line.split()[1]: {word.rstrip(")") for word in line.split() if word[0] == "+"}
+        for line in lines
+    }
+    assert given["gateway"] == given["producer"] | given["operator"]
+
+
 @pytest.mark.parametrize("binary", server_binaries(), ids=lambda path: path.name)
 def test_the_configuration_is_taken_and_suits_a_worker(binary: Path, tmp_path: Path) -> None:
     lines = (REDIS_FILES / "redis.conf").read_text().splitlines()

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 REDIS_FILES = Path(__file__).parents[2] / "deploy" / "redis"
-USERS = ("producer", "worker", "operator")
+USERS = ("producer", "worker", "operator", "gateway", "scaler")
 UNDER_ACL = os.environ.get("WEIGHBRIDGE_TEST_ACL") == "1"
 
 ROLES = {

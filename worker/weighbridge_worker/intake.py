@@ -21,9 +21,10 @@ from weighbridge.preparation import Preparation
 from weighbridge.records import Failed, Job, Lane, Result, encode_reply
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
-from weighbridge.submitter import Admission, Submitter
+from weighbridge.submitter import Submitter
 from weighbridge_worker.executor import Draining
 from weighbridge_worker.inbox import Inbox, Request
+from weighbridge_worker.tally import Tally
 
 Asked = tuple[Request, Submission]
 
@@ -68,6 +69,7 @@ class Intake:
         scripts: Scripts,
         settings: QueueSettings,
         draining: Draining,
+        tally: Tally,
         log: FilteringBoundLogger,
         *,
         worker: str,
@@ -77,6 +79,7 @@ class Intake:
         self._scripts = scripts
         self._settings = settings
         self._draining = draining
+        self._tally = tally
         self._log = log
         self._reply_ttl_ms = reply_ttl_ms
         self._inbox = Inbox(redis, reading, keys, scripts, worker=worker)
@@ -134,6 +137,7 @@ class Intake:
             try:
                 asked.append((request, await self._submission(request)))
             except WeighbridgeError as error:
+                self._tally.taken_in("refused")
                 await self._answer(request, Failed(code=error.code, message=str(error)))
             except Exception as error:  # a bug must not end the worker, nor come back for ever
                 self._log.error("request_crashed", entry=request.entry, error=type(error).__name__)
@@ -153,7 +157,9 @@ class Intake:
         for pair, admission in zip(asked, admissions, strict=True):
             if isinstance(admission, QueueFull):
                 refused.append(pair)
-            elif isinstance(admission, Admission) and admission.result is not None:
+                continue
+            self._tally.taken_in(admission.cache)
+            if admission.result is not None:
                 await self._answer(pair[0], admission.result)
         return await self._wait("queue_full", refused) if refused else []
 

@@ -1,4 +1,4 @@
-"""``weighbridge health``: ask this container's worker how it is, for probes that run a command."""
+"""``weighbridge health``: ask this container's worker or gateway how it is, for probes."""
 
 import http.client
 import json
@@ -51,5 +51,6 @@ def _kind(error: Exception) -> str:
 
 
 def _line(report: dict[str, Any], word: str, *, good: bool) -> str:
-    said = [word if good else f"not {word}", *report["why"], *report["notes"]]
-    return "; ".join([*said, f"{report['in_flight']} in flight"])
+    said = [word if good else f"not {word}", *report["why"], *report.get("notes", [])]
+    in_flight = report.get("in_flight")  # a gateway, asked at its own port, has none
+    return "; ".join(said if in_flight is None else [*said, f"{in_flight} in flight"])

@@ -36,6 +36,7 @@ async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
     await check_server(queue, log)
     from weighbridge_worker.counter import anthropic_counter
     from weighbridge_worker.health_server import health_server
+    from weighbridge_worker.metrics import WorkerMetrics
 
     scope = make_scope(
         base_url=worker.base_url,
@@ -46,7 +47,9 @@ async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
         worker = await resolve_rate(queue, worker, counter, partial(log_found, log))
         async with (
             open_pool(queue, worker, counter, scope, log) as pool,
-            health_server(pool.health, worker.health_host, worker.health_port),
+            health_server(
+                pool.health, WorkerMetrics(pool).expose, worker.health_host, worker.health_port
+            ),
             anyio.create_task_group() as tasks,
         ):
             await tasks.start(_heed_signals, pool)

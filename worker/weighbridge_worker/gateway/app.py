@@ -14,13 +14,16 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from weighbridge_worker.gateway import count_tokens, health
+from weighbridge_worker.gateway import count_tokens, health, metrics
 from weighbridge_worker.gateway.access import Access
 from weighbridge_worker.gateway.api_errors import ApiError
 from weighbridge_worker.gateway.frame import Frame
 from weighbridge_worker.gateway.service import Gateway
 
-GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (count_tokens.routes,)
+GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
+    count_tokens.routes,
+    metrics.routes,
+)
 PUBLIC: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (health.routes,)
 
 
