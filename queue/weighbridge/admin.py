@@ -19,6 +19,9 @@ SCAN_ROUNDS = 100
 NEWEST_DEAD = 1000
 """Dead letters whose codes a look counts."""
 
+RECENT_MS = 300_000
+"""Dead letters younger than five minutes are recent."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
@@ -45,6 +48,7 @@ class PoolState:
     Args:
         queue_bytes: of the live jobs' payloads.
         dead_codes: why the newest dead letters failed, the most frequent first, 1,000 at most.
+        dead_recent: why those among them failed that are no older than five minutes.
         cached: results in the cache; None if there were too many to walk through, or nobody did.
     """
 
@@ -55,6 +59,7 @@ class PoolState:
     queue_bytes: int
     dead: int
     dead_codes: dict[str, int]
+    dead_recent: dict[str, int]
     inbox: int
     limit: BucketState
     cached: int | None
@@ -107,9 +112,8 @@ class Admin:
                 later=later,
                 queue_bytes=int(queue_bytes or 0),
                 dead=dead,
-                dead_codes=dict(
-                    Counter(fields[b"code"].decode() for _, fields in letters).most_common()
-                ),
+                dead_codes=_codes(letters),
+                dead_recent=_codes(letters, since_ms=now // 1000 - RECENT_MS),
                 inbox=inbox,
                 limit=await self._bucket.inspect(),
                 cached=await self._cached() if count_cached else None,
@@ -148,3 +152,13 @@ class Admin:
             )
             if version  # those who draw permits for calls of their own are no workers
         )
+
+
+def _codes(letters: list[tuple[bytes, dict[bytes, bytes]]], *, since_ms: int = 0) -> dict[str, int]:
+    """Count letters by code; an entry's id begins with the millisecond of its burial."""
+    codes = (
+        fields[b"code"].decode()
+        for entry, fields in letters
+        if int(entry.partition(b"-")[0]) >= since_ms
+    )
+    return dict(Counter(codes).most_common())
