@@ -11,13 +11,17 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 
-from weighbridge_worker.gateway import count_tokens, health
+from weighbridge_worker.gateway import count_tokens, dashboard, dead_letters, health, live
 from weighbridge_worker.gateway.access import Access
 from weighbridge_worker.gateway.frame import Frame, exception_handlers
 from weighbridge_worker.gateway.service import Gateway
 
-GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (count_tokens.routes,)
-PUBLIC: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (health.routes,)
+GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
+    count_tokens.routes,
+    live.routes,
+    dead_letters.routes,
+)
+PUBLIC: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (health.routes, dashboard.routes)
 
 
 def build_app(gateway: Gateway) -> Starlette:

@@ -42,12 +42,12 @@ class Point:
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """The charts' data, a column a series, oldest first; ``used`` has gaps."""
+    """The charts' data, a column a series, oldest first; None where nothing is known."""
 
     at_s: tuple[float, ...]
     used: tuple[float | None, ...]
-    permitted: tuple[float, ...]
-    limit: tuple[int, ...]
+    permitted: tuple[float | None, ...]
+    limit: tuple[int | None, ...]
     interactive: tuple[int, ...]
     batch: tuple[int, ...]
 
@@ -129,8 +129,10 @@ class History:
         return Columns(
             at_s=tuple(round(point.at_s, 2) for point in points),
             used=tuple(None if used is None else round(used, 1) for used in self._used),
-            permitted=tuple(round(point.permitted, 1) for point in points),
-            limit=tuple(point.limit for point in points),
+            permitted=tuple(
+                round(point.permitted, 1) if point.limit else None for point in points
+            ),
+            limit=tuple(point.limit or None for point in points),
             interactive=tuple(point.interactive for point in points),
             batch=tuple(point.batch for point in points),
         )
