@@ -63,7 +63,7 @@ def _facts(pool: Pool, columns: Columns) -> RenderableType:
         table.add_row(lane.lane, _lane(lane))
     table.add_row("in flight", f"{queue.in_flight:,}; {queue.later:,} waiting for a retry")
     if queue.inbox:
-        table.add_row("inbox", f"{queue.inbox:,} requests not taken in yet")
+        table.add_row("inbox", f"{queue.inbox:,} not taken in yet")
     hits, joined, misses = (work.cache.get(use, 0) for use in ("hit", "joined", "miss"))
     table.add_row("answers", f"{hits:,} hits, {joined:,} joined, {misses:,} misses in a minute")
     taken = pool.refusals

@@ -129,9 +129,7 @@ class History:
         return Columns(
             at_s=tuple(round(point.at_s, 2) for point in points),
             used=tuple(None if used is None else round(used, 1) for used in self._used),
-            permitted=tuple(
-                round(point.permitted, 1) if point.limit else None for point in points
-            ),
+            permitted=tuple(round(point.permitted, 1) if point.limit else None for point in points),
             limit=tuple(point.limit or None for point in points),
             interactive=tuple(point.interactive for point in points),
             batch=tuple(point.batch for point in points),

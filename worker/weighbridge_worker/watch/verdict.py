@@ -76,9 +76,7 @@ def judge(state: PoolState, trend: Trend) -> Verdict:
 
 def unreachable(why: str) -> Verdict:
     """Judge a pool of which nothing can be seen."""
-    return Verdict(
-        "unreachable", Level.TROUBLE, f"The queue's server does not answer: {why}. No call is made."
-    )
+    return Verdict("unreachable", Level.TROUBLE, f"The pool cannot be seen: {why}")
 
 
 def permitted_rpm(limit: BucketState) -> float:

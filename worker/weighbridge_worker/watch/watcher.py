@@ -55,7 +55,7 @@ class Watcher:
             with anyio.fail_after(LOOK_S):
                 state = await self._admin.inspect(count_cached=False)
         except TimeoutError:
-            return self._blind(f"nothing within {LOOK_S:.0f} s")
+            return self._blind(f"the queue's server has not answered for {LOOK_S:.0f} s")
         except QueueUnreachable as error:
             return self._blind(str(error))
         return self._seen(state)
