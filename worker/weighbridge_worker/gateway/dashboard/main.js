@@ -2,13 +2,15 @@
 
 import { Charts } from "./charts.js";
 import { byId, write } from "./elements.js";
-import { showPool, showVerdict } from "./panels.js";
+import { showPool, showSilence, showVerdict } from "./panels.js";
 import { replay } from "./replay.js";
 import { forget, remember, token } from "./session.js";
 import { follow } from "./stream.js";
 
 const charts = new Charts();
 const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+let heard = "";
 
 function link(state, text) {
   byId("link").dataset.state = state;
@@ -22,6 +24,7 @@ const on = {
     link("live", "Live");
     byId("sign-in").hidden = true;
     byId("pool").hidden = false;
+    byId("facts").hidden = false;
     write("namespace", seen.namespace);
     showVerdict(seen);
     byId("facts").dataset.stale = seen.pool ? "0" : "1";
@@ -30,11 +33,14 @@ const on = {
       charts.add(seen);
       showPool(seen.pool, replay);
     }
-    write("updated", `Last look at ${clock.format(new Date())}`);
+    heard = clock.format(new Date());
+    write("updated", `Last look at ${heard}`);
   },
   lost(why, seconds) {
     link("lost", `Connection lost: ${why}. Again in ${seconds} s`);
-    document.title = "Connection lost – Weighbridge";
+    byId("pool").hidden = !byId("sign-in").hidden;
+    byId("facts").hidden = !heard;
+    showSilence(heard);
   },
   refused({ text }) {
     link("closed", "Not signed in");

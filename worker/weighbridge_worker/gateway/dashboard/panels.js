@@ -20,6 +20,12 @@ export function showVerdict({ verdict }) {
   announced = verdict.code;
 }
 
+/** What the page last heard may not hold any more, and it must not look as if it did. */
+export function showSilence(since) {
+  showVerdict({ verdict: { code: "silence", level: "attention", further: [],
+    text: since ? `No news from the gateway since ${since}. What stands below is as old.` : "The gateway does not answer." } });
+}
+
 export function showPool(pool, replay) {
   rate(pool);
   waiting(pool);
