@@ -14,6 +14,7 @@ const CHARTS = [
     id: "rate",
     what: "Calls a minute",
     marked: 3,
+    held: "permitted",
     series: [
       { name: "used", column: "used", colour: "--series-a", fill: true, width: 2 },
       { name: "permitted", column: "permitted", colour: "--permitted", dash: [2, 4], width: 1.5, step: true },
@@ -71,6 +72,8 @@ class Chart {
     this.plot = null;
     this.tabled = -1;
     this.at = null;
+    this.held = null;
+    this.data = [[]];
     this.place.append(make("p", { class: "waiting" }, "The first look is under way …"));
     this.table.addEventListener("toggle", () => { this.tabled = -1; });
     new ResizeObserver(() => this.plot?.setSize(this.size())).observe(this.place);
@@ -89,11 +92,15 @@ class Chart {
   show(columns) {
     if (!columns.at_s.length) return;
     const data = [columns.at_s, ...this.chart.series.map((one) => columns[one.column])];
-    if (this.plot) this.plot.setData(data);
+    this.held = this.chart.held && columns[this.chart.held];
+    // What is shaded needs no line along the bottom.
+    const drawn = data.map((values) => (values === this.held ? values.map((value) => value || null) : values));
+    if (this.plot) this.plot.setData(drawn);
     else {
       this.place.replaceChildren();
-      this.plot = new uPlot(options(this), data, this.place);
+      this.plot = new uPlot(options(this), drawn, this.place);
     }
+    this.data = data;
     this.key(data);
     this.place.setAttribute("aria-label", this.sentence(data));
     const minute = Math.floor(columns.at_s[columns.at_s.length - 1] / 60);
@@ -107,10 +114,14 @@ class Chart {
   key(data) {
     const index = this.at ?? data[0].length - 1;
     const items = this.chart.series.map((one, place) => ({ ...one, value: data[place + 1][index] }));
+    if (this.held?.includes(0)) items.push({ name: "held" });
     keep(byId(`${this.chart.id}-key`), items, (item) => item.name, create, (node, item) => {
-      write(node.querySelector("b"), item.value == null ? "–" : number(item.value));
+      if (item.colour) write(node.querySelector("b"), item.value == null ? "–" : number(item.value));
     });
     function create(item) {
+      if (!item.colour) {
+        return make("li", {}, make("span", { class: "swatch", "aria-hidden": "true", "data-dash": "band" }), item.name);
+      }
       const swatch = make("span", { class: "swatch", "aria-hidden": "true", "data-dash": dashed(item.dash) });
       swatch.style.borderTopColor = `var(${item.colour})`;
       return make("li", {}, swatch, item.name, make("b"));
@@ -154,6 +165,25 @@ function mean(values) {
 function ago(seconds) {
   if (seconds < 1) return "now";
   return seconds < 60 ? `−${Math.round(seconds)} s` : `−${Number((seconds / 60).toFixed(1))} min`;
+}
+
+/** Shade the spans in which nothing was permitted. */
+function shaded(plot, held, colour) {
+  if (!held) return;
+  const { ctx, bbox } = plot;
+  const [at] = plot.data;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  ctx.fillStyle = colour;
+  held.forEach((permitted, index) => {
+    if (permitted !== 0) return;
+    const from = plot.valToPos(at[index], "x", true);
+    const to = plot.valToPos(at[index + 1] ?? at[index] + 1, "x", true);
+    ctx.fillRect(from, bbox.top, to - from + 0.5, bbox.height);
+  });
+  ctx.restore();
 }
 
 /** Write a line's name over its newest end. */
@@ -213,10 +243,11 @@ function options(owner) {
       })),
     ],
     hooks: {
+      drawClear: [(plot) => shaded(plot, owner.held, colour("--band"))],
       draw: [(plot) => named(plot, owner.chart.marked, colour("--limit"), font)],
       setCursor: [(plot) => {
         owner.at = plot.cursor.left >= 0 ? plot.cursor.idx : null;
-        owner.key(plot.data);
+        owner.key(owner.data);
       }],
     },
   };

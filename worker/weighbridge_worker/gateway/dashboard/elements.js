@@ -8,6 +8,14 @@ export function write(target, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Write a text whose commands stand between backticks. */
+export function writeCommands(id, text) {
+  const node = byId(id);
+  if (node.dataset.text === text) return;
+  node.dataset.text = text;
+  node.replaceChildren(...text.split("`").map((part, place) => (place % 2 ? make("code", {}, part) : part)));
+}
+
 export function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);

@@ -1,22 +1,22 @@
 // What a snapshot says, written into the page.
 
-import { byId, facts, keep, make, row, write } from "./elements.js";
+import { byId, facts, keep, make, row, write, writeCommands } from "./elements.js";
 import { bytes, counted, latency, meaning, number, percent, span } from "./words.js";
 
 let announced = "";
 
 export function showVerdict({ verdict }) {
   byId("verdict").dataset.level = verdict.level;
-  write("verdict-text", verdict.text);
+  writeCommands("verdict-text", verdict.text);
   byId("further").hidden = !verdict.further.length;
   keep(byId("further"), verdict.further, (one) => one.code, () => make("li"), (node, one) => {
     node.dataset.level = one.level;
     write(node, one.text);
   });
   const sign = { well: "✓", attention: "!", held: "‖", trouble: "✕" }[verdict.level];
-  document.title = `${sign} ${verdict.text.split(/[:,.]/)[0]} – Weighbridge`;
+  document.title = `${sign} ${verdict.text.split(/[:,.;]/)[0]} – Weighbridge`;
   // Numbers change every second; only another verdict is worth interrupting somebody for.
-  if (verdict.code !== announced) write("announcer", verdict.text);
+  if (verdict.code !== announced) write("announcer", verdict.text.replaceAll("`", ""));
   announced = verdict.code;
 }
 
@@ -96,7 +96,7 @@ function times(work) {
 }
 
 function limit({ rate: { words, share, granted, paused, hold, blocked_s: blocked }, refusals }) {
-  write("limit-words", `${words.charAt(0).toUpperCase()}${words.slice(1)}.`);
+  writeCommands("limit-words", `${words.charAt(0).toUpperCase()}${words.slice(1)}.`);
   const stands = paused ? "paused" : hold ? "on hold" : blocked ? `pauses ${span(blocked)} more` : "open";
   facts("limit-facts", [
     ["Bucket", stands], ["Share left by penalties", percent(share)],

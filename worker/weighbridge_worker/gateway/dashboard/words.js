@@ -38,14 +38,14 @@ const CODES = {
   payload_too_large: "larger than the API takes",
   expired: "nobody could count it in time",
   poison: "workers died with it",
-  lost: "its payload was gone",
   timeout: "the API did not answer in time",
   connection: "the API could not be reached",
   overloaded: "the API was overloaded",
-  bad_answer: "the API’s answer made no sense",
+  bad_response: "the API’s answer made no sense",
 };
 
 export function meaning(code) {
   if (/^http_5\d\d$/.test(code)) return "the API failed, again and again";
+  if (/^http_4\d\d$/.test(code)) return "the endpoint refuses the request";
   return CODES[code] ?? "";
 }
