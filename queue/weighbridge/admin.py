@@ -1,7 +1,7 @@
 """A look at the whole pool: depth, workers, rate."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from weighbridge.bucket import Bucket, BucketState
 from weighbridge.connection import RedisClient, queue_errors
@@ -59,12 +59,12 @@ class PoolState:
     queue_bytes: int
     dead: int
     dead_codes: dict[str, int]
-    dead_recent: dict[str, int]
     inbox: int
     limit: BucketState
     cached: int | None
     scope: dict[str, str]
     workers: tuple[WorkerState, ...]
+    dead_recent: dict[str, int] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:
