@@ -45,7 +45,7 @@ function rate({ rate: { used, limit: full, permitted } }) {
   meter.setAttribute("aria-valuenow", String(Math.round(share * 100)));
   meter.firstElementChild.style.width = `${share * 100}%`;
   const lower = permitted < full * 0.995;
-  write("rate-note", lower && full ? `${percent(share)}; ${number(permitted)} permitted now` : `${percent(share)} of the limit`);
+  write("rate-note", !full ? "" : lower ? `${percent(share)}; ${number(permitted)} permitted now` : `${percent(share)} of the limit`);
 }
 
 function waiting({ queue: { lanes, later, inbox }, workers: alive }) {
@@ -95,9 +95,9 @@ function times(work) {
   write("latency-note", count ? `Of ${counted(count, "job", "jobs")} that workers finished.` : "No job was finished in the last minute.");
 }
 
-function limit({ rate: { words, share, granted, paused, hold, blocked_s: blocked }, refusals }) {
+function limit({ rate: { words, limit: full, share, granted, paused, hold, blocked_s: blocked }, refusals }) {
   writeCommands("limit-words", `${words.charAt(0).toUpperCase()}${words.slice(1)}.`);
-  const stands = paused ? "paused" : hold ? "on hold" : blocked ? `pauses ${span(blocked)} more` : "open";
+  const stands = !full ? "no limit yet" : paused ? "paused" : hold ? "on hold" : blocked ? `pauses ${span(blocked)} more` : "open";
   facts("limit-facts", [
     ["Bucket", stands], ["Share left by penalties", percent(share)],
     ["Refused with 429, ten minutes", number(refusals.throttled)],
