@@ -78,7 +78,8 @@ def test_nothing_stands_inline_and_nothing_comes_from_elsewhere() -> None:
 
 
 def test_uplot_is_the_version_that_its_folder_says() -> None:
-    sums = dict(reversed(line.split()) for line in (UPLOT / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split() for line in (UPLOT / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: digest for digest, name in lines}
     assert set(sums) == {path.name for path in UPLOT.iterdir()} - {"SHA256SUMS", "README.md"}
     for name, digest in sums.items():
         assert hashlib.sha256((UPLOT / name).read_bytes()).hexdigest() == digest, name

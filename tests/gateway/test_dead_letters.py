@@ -10,7 +10,9 @@ from support.pools import Answers, running_pool
 
 from weighbridge import Client, Counted, Failed
 from weighbridge.connection import connect
+from weighbridge.dead import DeadLetters, Replayed
 from weighbridge.keys import Keys
+from weighbridge.letters import DeadLetter
 from weighbridge_worker.calls import PermanentFailure
 from weighbridge_worker.gateway import dead_letters
 
@@ -134,14 +136,14 @@ async def test_when_time_is_up_the_rest_waits_for_another_request(
 async def test_one_replay_at_a_time(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     await bury(redis_url, "one", code="timeout")
     begun, go_on = anyio.Event(), anyio.Event()
-    original = dead_letters.replay_each
+    original = DeadLetters.replay
 
-    async def held(*given: Any, **named: Any) -> None:
+    async def held(letters: DeadLetters, letter: DeadLetter) -> Replayed:
         begun.set()
         await go_on.wait()
-        await original(*given, **named)
+        return await original(letters, letter)
 
-    monkeypatch.setattr(dead_letters, "replay_each", held)
+    monkeypatch.setattr(DeadLetters, "replay", held)
     answers: list[dict[str, Any]] = []
     async with running_gateway(redis_url) as gateway, asking(gateway.base_url) as session:
 

@@ -171,9 +171,12 @@ async def test_a_viewer_that_takes_nothing_is_cut(monkeypatch: pytest.MonkeyPatc
         if len(sent) > 1:
             await anyio.sleep_forever()
 
+    async def receive() -> Any:
+        await anyio.sleep_forever()
+
     scope = {"type": "http", "headers": [], "state": {"tenant": EVERYBODY}}
     with anyio.fail_after(30):
-        await LiveStream(watched)(scope, anyio.sleep_forever, send)
+        await LiveStream(watched)(scope, receive, send)
     assert (sent, watched.viewers) == (["http.response.start", "http.response.body"], 0)
 
 

@@ -10,6 +10,7 @@ from weighbridge.admin import Admin
 from weighbridge.bucket import Bucket
 from weighbridge.connection import RedisClient, connect
 from weighbridge.keys import Keys
+from weighbridge.records import CacheUse
 from weighbridge.scripts import Scripts
 from weighbridge_worker.calls import PermanentFailure
 from weighbridge_worker.watch.snapshot import Pool
@@ -46,7 +47,7 @@ async def test_what_a_worker_does_between_two_looks_is_told(redis_url: str) -> N
     refusing = Answers(
         error=lambda body: PermanentFailure("poison", "") if b"bad" in body else None
     )
-    answered = {"hit": 2}
+    answered: dict[CacheUse, int] = {"hit": 2}
     async with (
         connect(redis_url) as redis,
         running_pool(redis_url, refusing, rpm=6000),

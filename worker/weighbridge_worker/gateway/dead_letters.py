@@ -77,7 +77,7 @@ class DeadLetterDesk:
             tenant=request.state.tenant.name,
             code=code,
             found=tally.found,
-            **tally.outcomes,
+            replayed=tally.outcomes["replayed"],
         )
         return _json(_described(tally))
 

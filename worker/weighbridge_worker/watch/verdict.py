@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from weighbridge.admin import PoolState
-from weighbridge.bucket import BucketState
-from weighbridge_worker.watch.limit_words import FAILING, HOLDS
+from weighbridge.bucket import FAILING, BucketState
+from weighbridge_worker.watch.limit_words import HOLDS
 
 GROWING = 10
 """So many new dead letters within five minutes are more than single bad payloads."""
