@@ -15,7 +15,7 @@ def point(at_s: float, **changes: Any) -> Point:
         "granted": 0,
         "permitted": 600.0,
         "limit": 600,
-        "interactive": 1,
+        "interactive": 100,
         "batch": 0,
         "cache": {},
         "figures": WorkerFigures(),
@@ -64,12 +64,12 @@ def test_a_limit_that_nobody_set_is_no_number() -> None:
         (seconds(29), None),
         (seconds(30), 1.0),
         (seconds(30, per_s=5), 0.5),
-        (seconds(30, per_s=5, interactive=0, batch=3), 0.5),
-        ([*seconds(29), point(30.0, granted=300, interactive=0)], None),
+        (seconds(30, per_s=5, interactive=1, batch=99), 0.5),
+        ([*seconds(29), point(30.0, granted=300, interactive=99)], None),
         ([*seconds(29), point(30.0, granted=300, permitted=0.0)], None),
     ],
 )
-def test_a_share_is_told_where_work_waited_all_the_time(
+def test_a_share_is_told_where_ten_seconds_work_waited_all_the_time(
     points: list[Point], share: float | None
 ) -> None:
     assert history(*points).used_share() == (None if share is None else pytest.approx(share))

@@ -16,6 +16,10 @@ SMOOTH_S = 10.0
 """A drawn rate is that of so many seconds: below it a low rate would jump."""
 
 STEADY_S = 30.0
+"""Work that waited at every look for so long could have been done."""
+
+BACKLOG_S = 10.0
+"""Less work than that of so many seconds comes and goes as producers bring it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,12 @@ class History:
         return (now.granted - then.granted) / passed_s * 60 if passed_s > 0 else None
 
     def used_share(self) -> float | None:
-        """Share of what was permitted over half a minute; None unless work waited all the time."""
+        """Share of what was permitted over half a minute; None unless much waited all the time."""
         then, now = self.before(STEADY_S), self._points[-1]
         if now.at_s - then.at_s < STEADY_S:
             return None
         lately = [point for point in self._points if point.at_s >= then.at_s]
-        if not all(point.permitted and point.interactive + point.batch for point in lately):
+        if not all(_is_backlogged(point) for point in lately):
             return None
         permitted = min(point.permitted for point in lately)
         return (self.used_rpm(STEADY_S) or 0.0) / permitted
@@ -134,3 +138,8 @@ class History:
             interactive=tuple(point.interactive for point in points),
             batch=tuple(point.batch for point in points),
         )
+
+
+def _is_backlogged(point: Point) -> bool:
+    ready = point.interactive + point.batch
+    return point.permitted > 0 and ready >= point.permitted / 60 * BACKLOG_S

@@ -57,7 +57,7 @@ class Trend:
     """What one look alone does not tell.
 
     Args:
-        used_share: of the permitted rate over the last half minute, if work waited all the time.
+        used_share: of the permitted rate over the last half minute, if much work waited all the time.
         max_queue: live jobs beyond which submits are refused; 0 if nobody says.
     """
 
@@ -159,7 +159,7 @@ def _pace(state: PoolState, trend: Trend) -> Iterator[Finding]:
     if trend.used_share is not None and trend.used_share < SLOW_SHARE:
         text = (
             f"Only {trend.used_share:.0%} of the permitted rate is used though"
-            f" {_jobs(waiting(state))}: more workers or a higher concurrency would use it."
+            f" {_jobs(waiting(state))}: too few workers, too few calls at once, or busy machines."
         )
         yield Finding("underused", Level.ATTENTION, text)
 
