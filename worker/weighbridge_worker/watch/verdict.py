@@ -57,7 +57,7 @@ class Trend:
     """What one look alone does not tell.
 
     Args:
-        used_share: of the permitted rate over the last half minute, if much work waited all the time.
+        used_share: of the permitted rate over half a minute, if much work waited all the time.
         max_queue: live jobs beyond which submits are refused; 0 if nobody says.
     """
 
