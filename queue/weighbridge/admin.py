@@ -1,12 +1,12 @@
 """A look at the whole pool: depth, workers, rate."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from weighbridge.bucket import Bucket, BucketState
 from weighbridge.connection import RedisClient, queue_errors
 from weighbridge.figures import NO_FIGURES, WorkerFigures, read_figures
 from weighbridge.keys import Keys
+from weighbridge.newest_letters import NEWEST, NewestLetters
 from weighbridge.records import Lane
 
 ALIVE_US = 30_000_000
@@ -15,9 +15,6 @@ ALIVE_US = 30_000_000
 SCAN_ROUNDS = 100
 """Thousands of keys that a look at the cache walks through before it gives up counting."""
 
-
-NEWEST_DEAD = 1000
-"""Dead letters whose codes a look counts."""
 
 RECENT_MS = 300_000
 """Dead letters younger than five minutes are recent."""
@@ -79,6 +76,7 @@ class Admin:
         self._redis = redis
         self._keys = keys
         self._bucket = bucket
+        self._newest = NewestLetters()
 
     async def ping(self) -> None:
         """Ask whether the server answers.
@@ -107,13 +105,15 @@ class Admin:
             pipe.hget(self._keys.bytes, "sum")
             pipe.xlen(self._keys.dead)
             pipe.xlen(self._keys.inbox)
-            pipe.xrevrange(self._keys.dead, count=NEWEST_DEAD)
+            pipe.xrevrange(self._keys.dead, min=self._newest.unread, count=NEWEST)
             pipe.hgetall(self._keys.scope)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.time()
             *numbers, letters, scope, visits, (at_s, at_us) = await pipe.execute()
             interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
             now = at_s * 1_000_000 + at_us
+            if not self._newest.add(letters, dead):
+                self._newest.add(await self._redis.xrevrange(self._keys.dead, count=NEWEST), dead)
             return PoolState(
                 interactive=interactive,
                 batch=batch,
@@ -121,8 +121,8 @@ class Admin:
                 later=later,
                 queue_bytes=int(queue_bytes or 0),
                 dead=dead,
-                dead_codes=_codes(letters),
-                dead_recent=_codes(letters, since_ms=now // 1000 - RECENT_MS),
+                dead_codes=self._newest.codes(),
+                dead_recent=self._newest.codes(since_ms=now // 1000 - RECENT_MS),
                 inbox=inbox,
                 limit=await self._bucket.inspect(),
                 cached=await self._cached() if count_cached else None,
@@ -161,13 +161,3 @@ class Admin:
             )
             if version  # those who draw permits for calls of their own are no workers
         )
-
-
-def _codes(letters: list[tuple[bytes, dict[bytes, bytes]]], *, since_ms: int = 0) -> dict[str, int]:
-    """Count letters by code; an entry's id begins with the millisecond of its burial."""
-    codes = (
-        fields[b"code"].decode()
-        for entry, fields in letters
-        if int(entry.partition(b"-")[0]) >= since_ms
-    )
-    return dict(Counter(codes).most_common())

@@ -1,7 +1,7 @@
 """Looks at a real pool: what workers did is seen, and what cannot be seen is said."""
 
 import pytest
-from support.dead_letters import bury
+from support.dead_letters import bury, dead
 from support.pools import Answers, running_pool, until
 from support.queue_under_test import queue_on_server
 
@@ -10,6 +10,7 @@ from weighbridge.admin import Admin
 from weighbridge.bucket import Bucket
 from weighbridge.connection import RedisClient, connect
 from weighbridge.keys import Keys
+from weighbridge.letters import Selection
 from weighbridge.records import CacheUse
 from weighbridge.scripts import Scripts
 from weighbridge_worker.calls import PermanentFailure
@@ -89,6 +90,24 @@ async def test_only_the_last_five_minutes_letters_are_recent(redis_url: str) -> 
         state = await admin(queue.redis, "contract").inspect()
     assert state.dead_codes == {"poison": 1, "timeout": 1}
     assert state.dead_recent == {"poison": 1}
+
+
+async def test_letters_that_come_and_go_between_looks_are_counted_right(redis_url: str) -> None:
+    async with queue_on_server(redis_url) as queue:
+        looking = admin(queue.redis, "contract")
+        seen = []
+        await bury(queue, "one", "two", code="poison")
+        seen.append((await looking.inspect()).dead_codes)
+        await bury(queue, "three", code="timeout")
+        seen.append((await looking.inspect()).dead_codes)
+        letters = dead(queue)
+        [letter] = await letters.find(Selection(code="timeout"))
+        await letters.drop([letter])
+        await bury(queue, "four", code="lost")
+        seen.append((await looking.inspect()).dead_codes)
+        await letters.drop(await letters.find())
+        seen.append((await looking.inspect()).dead_codes)
+    assert seen == [{"poison": 2}, {"poison": 2, "timeout": 1}, {"poison": 2, "lost": 1}, {}]
 
 
 async def test_a_server_that_is_gone_is_a_verdict(tmp_path: object) -> None:
