@@ -1,6 +1,7 @@
 """A look at the whole pool: depth, workers, rate."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from weighbridge.bucket import Bucket, BucketState
 from weighbridge.connection import RedisClient, queue_errors
@@ -113,7 +114,8 @@ class Admin:
             interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
             now = at_s * 1_000_000 + at_us
             if not self._newest.add(letters, dead):
-                self._newest.add(await self._redis.xrevrange(self._keys.dead, count=NEWEST), dead)
+                whole: Any = await self._redis.xrevrange(self._keys.dead, count=NEWEST)
+                self._newest.add(whole, dead)
             return PoolState(
                 interactive=interactive,
                 batch=batch,
