@@ -22,6 +22,7 @@ from weighbridge.records import Failed, Job, Lane, Result, encode_reply
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
 from weighbridge.submitter import Submitter
+from weighbridge.trace_context import pack_trace
 from weighbridge_worker.executor import Draining
 from weighbridge_worker.inbox import Inbox, Request
 from weighbridge_worker.tally import Tally
@@ -208,6 +209,7 @@ class Intake:
             _lane(fields),
             _name(fields, "producer", "inbox"),
             _deadline_us(fields, self._settings.deadline_s),
+            _trace(fields),
         )
         reply = f"{request.entry} {int(_bell(request))} {_reply_id(request)}"
         return Submission(job, reply=reply, entry=request.entry)
@@ -241,6 +243,12 @@ def _lane(fields: Mapping[str, bytes]) -> Lane:
         return Lane(fields.get("lane", b"batch").decode(errors="replace"))
     except ValueError:
         raise BadRequest("the field 'lane' takes interactive or batch") from None
+
+
+def _trace(fields: Mapping[str, bytes]) -> str:
+    """Return the producer's trace context; what is none is passed over, as the W3C wants it."""
+    parent, state = (fields.get(name, b"") for name in ("traceparent", "tracestate"))
+    return pack_trace(parent.decode(errors="replace"), state.decode(errors="replace"))
 
 
 def _deadline_us(fields: Mapping[str, bytes], default_s: float) -> int:

@@ -15,6 +15,7 @@ from weighbridge_worker.gateway import count_tokens, health, metrics
 from weighbridge_worker.gateway.access import Access
 from weighbridge_worker.gateway.frame import Frame, exception_handlers
 from weighbridge_worker.gateway.service import Gateway
+from weighbridge_worker.gateway.traced import Traced
 
 GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
     count_tokens.routes,
@@ -33,7 +34,10 @@ def build_app(gateway: Gateway) -> Starlette:
         route.app = access.guard(route.app)
     app = Starlette(
         routes=[*guarded, *(route for routes in PUBLIC for route in routes(gateway))],
-        middleware=[Middleware(Frame, tally=gateway.tally, log=gateway.log)],
+        middleware=[
+            Middleware(Frame, tally=gateway.tally, log=gateway.log),
+            Middleware(Traced, tracer=gateway.tracer),
+        ],
         exception_handlers=exception_handlers(gateway.log),
     )
     # A redirected POST would arrive without its body or as a GET.

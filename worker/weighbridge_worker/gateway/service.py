@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+from opentelemetry.trace import Tracer
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.admin import Admin
@@ -33,6 +34,7 @@ class Gateway:
         dead: the dead letters, for operators.
         tenants: who may ask; None where everybody on this machine may.
         bodies: the bytes of requests that are held at once.
+        tracer: makes a span a request; None where nobody traces.
         last_call: set when whoever still waits must be answered, for the gateway stops.
     """
 
@@ -45,11 +47,16 @@ class Gateway:
     bodies: BodyBudget
     tally: Tally = field(default_factory=Tally)
     last_call: anyio.Event = field(default_factory=anyio.Event)
+    tracer: Tracer | None = None
 
 
 @asynccontextmanager
 async def open_gateway(
-    queue: QueueSettings, settings: GatewaySettings, log: FilteringBoundLogger
+    queue: QueueSettings,
+    settings: GatewaySettings,
+    log: FilteringBoundLogger,
+    *,
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[Gateway]:
     """Connect to the queue, and read who may ask.
 
@@ -78,6 +85,7 @@ async def open_gateway(
                 tenants=tenants,
                 log=log,
                 bodies=BodyBudget(settings.max_body_bytes),
+                tracer=tracer,
             )
     finally:
         await redis.aclose()
