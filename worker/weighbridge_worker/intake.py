@@ -153,7 +153,8 @@ class Intake:
         try:
             admissions = await self._submitter.submit([submission for _, submission in asked])
         except (OutOfMemoryError, WeighbridgeError):
-            return await self._wait("server_full", asked)
+            self._log.warning("server_full", waiting=len(asked))
+            return await self._wait(asked)
         refused = []
         for pair, admission in zip(asked, admissions, strict=True):
             if isinstance(admission, QueueFull):
@@ -162,10 +163,12 @@ class Intake:
             self._tally.taken_in(admission.cache)
             if admission.result is not None:
                 await self._answer(pair[0], admission.result)
-        return await self._wait("queue_full", refused) if refused else []
+        if not refused:
+            return []
+        self._log.warning("queue_full", waiting=len(refused))
+        return await self._wait(refused)
 
-    async def _wait(self, event: str, refused: Sequence[Asked]) -> list[Asked]:
-        self._log.warning(event, waiting=len(refused))
+    async def _wait(self, refused: Sequence[Asked]) -> list[Asked]:
         await self._pause()
         if self._draining.is_set():
             return []
