@@ -29,9 +29,10 @@ def in_the_code() -> Events:
             place = f"{path.relative_to(ROOT)}:{call.lineno}"
             assert isinstance(call.func, ast.Attribute)
             [event] = call.args
-            assert isinstance(event, ast.Constant), f"{place}: an event's name must stand there"
-            level, fields = events.setdefault(str(event.value), (call.func.attr, set()))
-            assert level == call.func.attr, f"{place}: {event.value} is a {level} elsewhere"
+            name = event.value if isinstance(event, ast.Constant) else None
+            assert isinstance(name, str), f"{place}: an event's name must stand there"
+            level, fields = events.setdefault(name, (call.func.attr, set()))
+            assert level == call.func.attr, f"{place}: {name} is a {level} elsewhere"
             assert all(word.arg for word in call.keywords), f"{place}: fields must stand there"
             fields.update(str(word.arg) for word in call.keywords)
     return events
