@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from weighbridge.errors import CountFailed, ResultTimeout
 from weighbridge.records import Counted, Job, Lane
 from weighbridge_worker.gateway.api_errors import ApiError, error_of
+from weighbridge_worker.gateway.known_bodies import KnownBodies
 from weighbridge_worker.gateway.outlook import Outlook
 from weighbridge_worker.gateway.service import Gateway
 from weighbridge_worker.gateway.tenants import Tenant
@@ -25,6 +26,9 @@ the workers to theirs; left out of the digest, so that both kinds of calls share
 LANE: Final = b"x-weighbridge-lane"
 PATIENCE: Final = b"x-weighbridge-patience"
 BETAS: Final = b"anthropic-beta"
+
+MIN_PATIENCE_S: Final = 0.1
+"""Enough to get the job into the queue, so that asking again finds it there or counted."""
 
 
 def routes(gateway: Gateway) -> list[BaseRoute]:
@@ -51,6 +55,7 @@ class CountTokens:
         self._tally = gateway.tally
         self._last_call = gateway.last_call
         self._outlook = Outlook(gateway.admin)
+        self._known = KnownBodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
@@ -64,24 +69,28 @@ class CountTokens:
         with self._bodies.open() as body:
             raw = await body.read(scope, receive)
             began = time.monotonic()
-            job = await self._client.prepare(
-                raw,
-                lane=asked.lane,
-                betas=asked.betas,
-                producer=tenant.name,
-                partition=tenant.partition,
-            )
-            try:
+            name = self._known.name(raw, asked.betas, tenant.partition)
+            known = self._known.digest(name)
+            counted = None if known is None else await self._cached(known)
+            if counted is None:
+                job = await self._client.prepare(
+                    raw,
+                    lane=asked.lane,
+                    betas=asked.betas,
+                    producer=tenant.name,
+                    partition=tenant.partition,
+                )
+                self._known.note(name, job.digest)
                 counted = await self._count(job, asked.patience_s, receive)
-            except CountFailed as failed:
-                error = error_of(failed)
-                error.headers["x-weighbridge-digest"] = job.digest
-                raise error from None
         await self._answer(counted, time.monotonic() - began, send)
 
+    async def _cached(self, digest: str) -> Counted | None:
+        cached = await self._client.cached(digest)
+        return cached if isinstance(cached, Counted) else None
+
     async def _count(self, job: Job, patience_s: float, receive: Receive) -> Counted:
-        cached = await self._client.cached(job)
-        if isinstance(cached, Counted):
+        cached = await self._cached(job.digest)
+        if cached is not None:
             return cached
         try:
             return await while_connected(
@@ -91,13 +100,16 @@ class CountTokens:
             )
         except ResultTimeout:
             raise await self._impatient(job, patience_s) from None
+        except CountFailed as failed:
+            error = error_of(failed)
+            error.headers["x-weighbridge-digest"] = job.digest
+            raise error from None
 
     async def _impatient(self, job: Job, patience_s: float) -> ApiError:
         view = await self._outlook.look(job.lane)
         return ApiError(
             429,
-            f"not counted within {patience_s:g} s: {view.words}. The job goes on; ask again for"
-            " its count",
+            f"not counted within {patience_s:g} s: {view.words}; ask again for its count",
             code=ResultTimeout.code,
             retry_after_s=view.ready_in_s,
             headers={"x-weighbridge-digest": job.digest},
@@ -127,16 +139,20 @@ def read_head(scope: Scope, tenant: Tenant, patience_s: float) -> Asked:
     Raises:
         ApiError: a header says what it cannot, or asks for a lane that the tenant may not use.
     """
-    betas, lane = "", tenant.lane or Lane.INTERACTIVE
-    for name, value in scope["headers"]:
-        if name == BETAS:
-            betas += "," + value.decode("latin-1")
-        elif name == LANE:
-            lane = _lane(value.decode("latin-1").strip(), tenant)
-        elif name == PATIENCE:
-            patience_s = min(patience_s, _patience(value.decode("latin-1").strip()))
-    names = (beta.strip() for beta in betas.split(",")) if betas else ()
-    return Asked(patience_s, lane, tuple(name for name in names if name not in {"", COUNTING_BETA}))
+    head = dict(scope["headers"])
+    lane = tenant.lane or Lane.INTERACTIVE
+    if LANE in head:
+        lane = _lane(head[LANE].decode("latin-1").strip(), tenant)
+    if PATIENCE in head:
+        patience_s = min(patience_s, _patience(head[PATIENCE].decode("latin-1").strip()))
+    return Asked(patience_s, lane, _betas(scope) if BETAS in head else ())
+
+
+def _betas(scope: Scope) -> tuple[str, ...]:
+    """Read the names from one header or several."""
+    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == BETAS]
+    names = (name.strip() for line in lines for name in line.split(","))
+    return tuple(name for name in names if name not in {"", COUNTING_BETA})
 
 
 def _lane(text: str, tenant: Tenant) -> Lane:
@@ -158,8 +174,10 @@ def _patience(text: str) -> float:
         asked = float(text)
     except ValueError:
         asked = -1.0
-    if not 0 <= asked <= 86_400:  # also refuses nan
+    if not MIN_PATIENCE_S <= asked <= 86_400:  # also refuses nan
         raise ApiError(
-            400, "x-weighbridge-patience takes seconds from 0 to 86400", code="bad_header"
+            400,
+            f"x-weighbridge-patience takes seconds from {MIN_PATIENCE_S} to 86400",
+            code="bad_header",
         )
     return asked
