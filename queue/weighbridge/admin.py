@@ -1,5 +1,6 @@
 """A look at the whole pool: depth, workers, rate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,23 @@ class WorkerState:
     state: str
     seen_s: float
     figures: WorkerFigures = NO_FIGURES
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What lies in the queue; numbers are of jobs, but for the inbox's entries.
+
+    Args:
+        queue_bytes: of the live jobs' payloads.
+    """
+
+    interactive: int
+    batch: int
+    leased: int
+    later: int
+    queue_bytes: int
+    dead: int
+    inbox: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +97,24 @@ class Admin:
         self._bucket = bucket
         self._newest = NewestLetters()
 
+    async def depth(self) -> Depth:
+        """Read what lies in the queue, with no more rights than a worker has.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            return _depth(await self._depth_pipeline().execute())
+
+    async def limit(self) -> BucketState:
+        """Read how the limit stands.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            return await self._bucket.inspect()
+
     async def ping(self) -> None:
         """Ask whether the server answers.
 
@@ -98,39 +134,43 @@ class Admin:
             QueueUnreachable: the server does not answer.
         """
         with queue_errors():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.zcard(self._keys.ready(Lane.INTERACTIVE))
-            pipe.zcard(self._keys.ready(Lane.BATCH))
-            pipe.zcard(self._keys.leased)
-            pipe.zcard(self._keys.later)
-            pipe.hget(self._keys.bytes, "sum")
-            pipe.xlen(self._keys.dead)
-            pipe.xlen(self._keys.inbox)
+            pipe = self._depth_pipeline()
             pipe.xrevrange(self._keys.dead, min=self._newest.unread, count=NEWEST)
             pipe.hgetall(self._keys.scope)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.time()
             *numbers, letters, scope, visits, (at_s, at_us) = await pipe.execute()
-            interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
+            depth = _depth(numbers)
             now = at_s * 1_000_000 + at_us
-            if not self._newest.add(letters, dead):
+            if not self._newest.add(letters, depth.dead):
                 whole: Any = await self._redis.xrevrange(self._keys.dead, count=NEWEST)
-                self._newest.add(whole, dead)
+                self._newest.add(whole, depth.dead)
             return PoolState(
-                interactive=interactive,
-                batch=batch,
-                leased=leased,
-                later=later,
-                queue_bytes=int(queue_bytes or 0),
-                dead=dead,
+                interactive=depth.interactive,
+                batch=depth.batch,
+                leased=depth.leased,
+                later=depth.later,
+                queue_bytes=depth.queue_bytes,
+                dead=depth.dead,
                 dead_codes=self._newest.codes(),
                 dead_recent=self._newest.codes(since_ms=now // 1000 - RECENT_MS),
-                inbox=inbox,
+                inbox=depth.inbox,
                 limit=await self._bucket.inspect(),
                 cached=await self._cached() if count_cached else None,
                 scope={name.decode(): value.decode() for name, value in scope.items()},
                 workers=await self._workers(visits, now),
             )
+
+    def _depth_pipeline(self) -> Any:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zcard(self._keys.ready(Lane.INTERACTIVE))
+        pipe.zcard(self._keys.ready(Lane.BATCH))
+        pipe.zcard(self._keys.leased)
+        pipe.zcard(self._keys.later)
+        pipe.hget(self._keys.bytes, "sum")
+        pipe.xlen(self._keys.dead)
+        pipe.xlen(self._keys.inbox)
+        return pipe
 
     async def _cached(self) -> int | None:
         cursor, found = 0, 0
@@ -163,3 +203,8 @@ class Admin:
             )
             if version  # those who draw permits for calls of their own are no workers
         )
+
+
+def _depth(numbers: Sequence[Any]) -> Depth:
+    interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
+    return Depth(interactive, batch, leased, later, int(queue_bytes or 0), dead, inbox)

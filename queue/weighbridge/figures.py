@@ -77,6 +77,23 @@ class Histogram(msgspec.Struct, frozen=True, omit_defaults=True):
         return below + (BOUNDS_S[index] - below) * into
 
 
+class Durations:
+    """Takes durations in; a histogram in the making."""
+
+    def __init__(self) -> None:
+        self._counts = list(NO_COUNTS)
+        self._sum_s = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Take one in."""
+        self._counts[bisect_left(BOUNDS_S, seconds)] += 1
+        self._sum_s += seconds
+
+    def histogram(self) -> Histogram:
+        """Return what was taken in so far."""
+        return Histogram(tuple(self._counts), self._sum_s)
+
+
 class WorkerFigures(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One worker's figures since its start, or the sum of several.
 
@@ -145,11 +162,6 @@ def summed(figures: Iterable[WorkerFigures]) -> WorkerFigures:
         call=_joined([one.call for one in each]),
         total=_joined([one.total for one in each]),
     )
-
-
-def bucket_of(seconds: float) -> int:
-    """Give the index of the bucket into which a duration falls."""
-    return bisect_left(BOUNDS_S, seconds)
 
 
 def encode_figures(figures: WorkerFigures) -> bytes:

@@ -12,15 +12,18 @@ import pytest
 from support.gateway_under_test import ALICE, OPERATOR, running_gateway, tokens_file
 from support.pools import until
 
+from weighbridge.admin import Admin, PoolState
 from weighbridge_worker.gateway import live, lookout
 from weighbridge_worker.gateway.live import LiveStream
 from weighbridge_worker.gateway.lookout import Lookout
 from weighbridge_worker.gateway.tenants import EVERYBODY
+from weighbridge_worker.logs import make_logger
 from weighbridge_worker.watch.history import Columns, History
 from weighbridge_worker.watch.snapshot import Snapshot
 from weighbridge_worker.watch.verdict import unreachable
 
 pytestmark = pytest.mark.asyncio
+LOG = make_logger("critical", "json")
 PATIENCE = aiohttp.ClientTimeout(total=60)
 
 
@@ -150,7 +153,7 @@ async def test_nobody_looks_while_nobody_watches(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(lookout, "EVERY_S", 0.001)
     monkeypatch.setattr(lookout, "UNWATCHED_S", 3600.0)
     looks = Looks()
-    watched = Lookout(looks)  # type: ignore[arg-type]
+    watched = Lookout(looks, LOG)  # type: ignore[arg-type]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watched.run)
         await until(lambda: looks.number == 1)
@@ -161,9 +164,25 @@ async def test_nobody_looks_while_nobody_watches(monkeypatch: pytest.MonkeyPatch
         tasks.cancel_scope.cancel()
 
 
+async def test_a_look_that_breaks_leaves_the_gateway_alone(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_given: Any, **_named: Any) -> PoolState:
+        raise ValueError("secret")
+
+    monkeypatch.setattr(Admin, "inspect", broken)
+    async with running_gateway(redis_url) as gateway, asking(gateway.base_url) as session:
+        async with session.get("/v1/snapshot") as response:
+            seen = await response.json()
+        async with session.get("/live") as response:
+            assert response.status == 200
+    assert (seen["pool"], seen["verdict"]["code"]) == (None, "unreachable")
+    assert seen["verdict"]["text"] == "The pool cannot be seen: a look at it broke (ValueError)"
+
+
 async def test_a_viewer_that_takes_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "SLOW_S", 0.01)
-    watched = Lookout(Looks())  # type: ignore[arg-type]
+    watched = Lookout(Looks(), LOG)  # type: ignore[arg-type]
     sent: list[str] = []
 
     async def send(message: Any) -> None:

@@ -8,9 +8,9 @@ import pytest
 from weighbridge.figures import (
     BOUNDS_S,
     NO_COUNTS,
+    Durations,
     Histogram,
     WorkerFigures,
-    bucket_of,
     encode_figures,
     read_figures,
     summed,
@@ -19,10 +19,10 @@ from weighbridge.figures import (
 
 def of(*durations: float) -> Histogram:
     """Make the histogram of durations."""
-    counts = list(NO_COUNTS)
+    taken = Durations()
     for seconds in durations:
-        counts[bucket_of(seconds)] += 1
-    return Histogram(tuple(counts), sum(durations))
+        taken.note(seconds)
+    return taken.histogram()
 
 
 BUSY = WorkerFigures(
@@ -71,8 +71,8 @@ def test_a_fleet_that_lost_a_worker_shows_no_negative_numbers() -> None:
 
 
 def test_a_bound_belongs_to_the_bucket_below_it() -> None:
-    assert [bucket_of(bound) for bound in BOUNDS_S] == list(range(len(BOUNDS_S)))
-    assert bucket_of(BOUNDS_S[-1] + 1) == len(BOUNDS_S)
+    assert of(*BOUNDS_S).counts == (*[1] * len(BOUNDS_S), 0)
+    assert of(BOUNDS_S[-1] + 1).counts == (*NO_COUNTS[1:], 1)
 
 
 def test_a_quantile_is_within_its_bucket_of_the_true_one() -> None:
@@ -84,7 +84,7 @@ def test_a_quantile_is_within_its_bucket_of_the_true_one() -> None:
         true = durations[max(0, round(share * len(durations)) - 1)]
         guess = histogram.quantile(share)
         assert guess is not None
-        bucket = bucket_of(true)
+        bucket = of(true).counts.index(1)
         below = BOUNDS_S[bucket - 1] if bucket else 0.0
         assert below <= guess <= BOUNDS_S[bucket], (seed, share)
     assert histogram.mean_s == pytest.approx(sum(durations) / 2000)

@@ -4,14 +4,7 @@ from collections import Counter
 
 import anyio
 
-from weighbridge.figures import (
-    BOUNDS_S,
-    CallOutcome,
-    Histogram,
-    InboxUse,
-    WorkerFigures,
-    bucket_of,
-)
+from weighbridge.figures import CallOutcome, Durations, InboxUse, WorkerFigures
 from weighbridge.records import Counted, Failed
 from weighbridge_worker.executor import HeldLease
 
@@ -30,9 +23,9 @@ class Tally:
         self._inbox: Counter[str] = Counter()
         self._slots_missed = 0
         self._penalties = 0
-        self._wait = _Durations()
-        self._call = _Durations()
-        self._total = _Durations()
+        self._wait = Durations()
+        self._call = Durations()
+        self._total = Durations()
 
     def called(self, outcome: CallOutcome, seconds: float) -> None:
         """Note one attempt at the endpoint."""
@@ -79,16 +72,3 @@ class Tally:
             call=self._call.histogram(),
             total=self._total.histogram(),
         )
-
-
-class _Durations:
-    def __init__(self) -> None:
-        self._counts = [0] * (len(BOUNDS_S) + 1)
-        self._sum_s = 0.0
-
-    def note(self, seconds: float) -> None:
-        self._counts[bucket_of(seconds)] += 1
-        self._sum_s += seconds
-
-    def histogram(self) -> Histogram:
-        return Histogram(tuple(self._counts), self._sum_s)

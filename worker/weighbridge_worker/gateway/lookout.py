@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import anyio
 import msgspec
+from structlog.typing import FilteringBoundLogger
 
 from weighbridge_worker.gateway.api_errors import ApiError
 from weighbridge_worker.watch.snapshot import Snapshot
@@ -26,8 +27,9 @@ TOO_MANY: Final = ApiError(
 class Lookout:
     """Looks at the pool for everybody, in one task."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, log: FilteringBoundLogger) -> None:
         self._watcher = watcher
+        self._log = log
         self._latest: Snapshot | None = None
         self._event = b""
         self._came = anyio.Event()
@@ -38,7 +40,7 @@ class Lookout:
     async def run(self) -> None:
         """Look, once a second while somebody watches, until cancelled."""
         while True:
-            self._show(await self._watcher.look())
+            self._show(await self._look())
             await anyio.sleep(EVERY_S)
             if not self.viewers:
                 self._watched = anyio.Event()
@@ -80,6 +82,14 @@ class Lookout:
         while not self.closed and self.number <= than:
             await self._came.wait()
         return None if self.closed or self._latest is None else (self._latest, self._event)
+
+    async def _look(self) -> Snapshot:
+        """Look; whatever is wrong with what is seen, the gateway's other work goes on."""
+        try:
+            return await self._watcher.look()
+        except Exception as error:
+            self._log.error("look_broke", error=type(error).__name__)
+            return self._watcher.blind(f"a look at it broke ({type(error).__name__})")
 
     def _show(self, seen: Snapshot) -> None:
         self._latest, self._event = seen, encode_event(b"snapshot", seen)

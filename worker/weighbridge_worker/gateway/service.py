@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+from opentelemetry.trace import Tracer
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.admin import Admin
@@ -36,6 +37,7 @@ class Gateway:
         tenants: who may ask; None where everybody on this machine may.
         bodies: the bytes of requests that are held at once.
         lookout: looks at the pool for all who watch it.
+        tracer: makes a span a request; None where nobody traces.
         last_call: set when whoever still waits must be answered, for the gateway stops.
     """
 
@@ -49,11 +51,16 @@ class Gateway:
     lookout: Lookout
     tally: Tally = field(default_factory=Tally)
     last_call: anyio.Event = field(default_factory=anyio.Event)
+    tracer: Tracer | None = None
 
 
 @asynccontextmanager
 async def open_gateway(
-    queue: QueueSettings, settings: GatewaySettings, log: FilteringBoundLogger
+    queue: QueueSettings,
+    settings: GatewaySettings,
+    log: FilteringBoundLogger,
+    *,
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[Gateway]:
     """Connect to the queue, and read who may ask.
 
@@ -77,7 +84,7 @@ async def open_gateway(
     watcher = Watcher(
         admin, queue.namespace, answers=lambda: tally.cache, max_queue=queue.max_queue
     )
-    lookout = Lookout(watcher)
+    lookout = Lookout(watcher, log)
     try:
         async with Client.connect(settings=queue) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(lookout.run)
@@ -91,6 +98,7 @@ async def open_gateway(
                 bodies=BodyBudget(settings.max_body_bytes),
                 lookout=lookout,
                 tally=tally,
+                tracer=tracer,
             )
             tasks.cancel_scope.cancel()
     finally:

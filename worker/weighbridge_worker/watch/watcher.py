@@ -55,16 +55,17 @@ class Watcher:
             with anyio.fail_after(LOOK_S):
                 state = await self._admin.inspect(count_cached=False)
         except TimeoutError:
-            return self._blind(f"the queue's server has not answered for {LOOK_S:.0f} s")
+            return self.blind(f"the queue's server has not answered for {LOOK_S:.0f} s")
         except QueueUnreachable as error:
-            return self._blind(str(error))
+            return self.blind(str(error))
         return self._seen(state)
 
     def columns(self) -> Columns:
         """Return the last minutes for charts."""
         return self._history.columns()
 
-    def _blind(self, why: str) -> Snapshot:
+    def blind(self, why: str) -> Snapshot:
+        """Make the snapshot of a pool of which nothing can be seen."""
         now = anyio.current_time()
         return Snapshot(self._number, now, self._namespace, unreachable(why), None)
 
