@@ -1,14 +1,14 @@
 """A look at the whole pool: depth, workers, rate."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from weighbridge.bucket import Bucket, BucketState
 from weighbridge.connection import RedisClient, queue_errors
 from weighbridge.figures import NO_FIGURES, WorkerFigures, read_figures
 from weighbridge.keys import Keys
+from weighbridge.newest_letters import NEWEST, NewestLetters
 from weighbridge.records import Lane
 
 ALIVE_US = 30_000_000
@@ -18,8 +18,8 @@ SCAN_ROUNDS = 100
 """Thousands of keys that a look at the cache walks through before it gives up counting."""
 
 
-NEWEST_DEAD = 1000
-"""Dead letters whose codes a look counts."""
+RECENT_MS = 300_000
+"""Dead letters younger than five minutes are recent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class PoolState:
     Args:
         queue_bytes: of the live jobs' payloads.
         dead_codes: why the newest dead letters failed, the most frequent first, 1,000 at most.
+        dead_recent: why those among them failed that are no older than five minutes.
         cached: results in the cache; None if there were too many to walk through, or nobody did.
     """
 
@@ -79,6 +80,7 @@ class PoolState:
     cached: int | None
     scope: dict[str, str]
     workers: tuple[WorkerState, ...]
+    dead_recent: dict[str, int] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:
@@ -93,6 +95,7 @@ class Admin:
         self._redis = redis
         self._keys = keys
         self._bucket = bucket
+        self._newest = NewestLetters()
 
     async def depth(self) -> Depth:
         """Read what lies in the queue, with no more rights than a worker has.
@@ -132,13 +135,16 @@ class Admin:
         """
         with queue_errors():
             pipe = self._depth_pipeline()
-            pipe.xrevrange(self._keys.dead, count=NEWEST_DEAD)
+            pipe.xrevrange(self._keys.dead, min=self._newest.unread, count=NEWEST)
             pipe.hgetall(self._keys.scope)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.time()
             *numbers, letters, scope, visits, (at_s, at_us) = await pipe.execute()
             depth = _depth(numbers)
             now = at_s * 1_000_000 + at_us
+            if not self._newest.add(letters, depth.dead):
+                whole: Any = await self._redis.xrevrange(self._keys.dead, count=NEWEST)
+                self._newest.add(whole, depth.dead)
             return PoolState(
                 interactive=depth.interactive,
                 batch=depth.batch,
@@ -146,9 +152,8 @@ class Admin:
                 later=depth.later,
                 queue_bytes=depth.queue_bytes,
                 dead=depth.dead,
-                dead_codes=dict(
-                    Counter(fields[b"code"].decode() for _, fields in letters).most_common()
-                ),
+                dead_codes=self._newest.codes(),
+                dead_recent=self._newest.codes(since_ms=now // 1000 - RECENT_MS),
                 inbox=depth.inbox,
                 limit=await self._bucket.inspect(),
                 cached=await self._cached() if count_cached else None,

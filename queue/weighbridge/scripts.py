@@ -265,13 +265,13 @@ def _submission_args(submission: Submission) -> list[Arg]:
         int(submission.force),
         submission.reply,
         submission.entry,
+        job.trace,
     ]
 
 
 def _lease(row: Sequence[Any]) -> Lease:
-    digest, token, verdict, slot, ends, deliveries, attempts, lane, model, betas, producer, age = (
-        row
-    )
+    digest, token, verdict, slot, ends, *rest = row
+    deliveries, attempts, lane, model, betas, producer, age, trace = rest
     return Lease(
         digest=_text(digest),
         token=int(token),
@@ -285,6 +285,7 @@ def _lease(row: Sequence[Any]) -> Lease:
         betas=tuple(beta for beta in _text(betas).split(",") if beta),
         producer=_text(producer),
         age_us=int(age),
+        trace=_text(trace),
     )
 
 

@@ -19,6 +19,7 @@ ROLES = {
     "weighbridge_worker.pool": "worker",
     "weighbridge_worker.startup": "worker",
     "weighbridge_worker.cli.assembly": "operator",
+    "weighbridge_worker.gateway.service": "gateway",
 }
 """Who the modules that connect are."""
 

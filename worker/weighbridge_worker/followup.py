@@ -84,8 +84,10 @@ class FollowUp:
         """Pause the fleet; the worker whose 429 began the penalty says so, once for all."""
         if await self._bucket.penalise(refusal):
             self._tally.penalised()
-            event = "holding" if refusal.hold else "throttled"
-            self._log.warning(event, code=code, pause_s=refusal.wait_s)
+            if refusal.hold:
+                self._log.warning("holding", code=code, pause_s=refusal.wait_s)
+            else:
+                self._log.warning("throttled", code=code, pause_s=refusal.wait_s)
 
     async def _learn(self, held: HeldLease, decision: Settle) -> None:
         """Take what an answer tells: of the key, of a hold, of the endpoint's bucket."""

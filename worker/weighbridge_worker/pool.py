@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
+from opentelemetry.trace import Tracer
 from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
@@ -32,8 +33,10 @@ from weighbridge_worker.measured_counter import MeasuredCounter
 from weighbridge_worker.reporter import Reporter
 from weighbridge_worker.settings import WorkerSettings
 from weighbridge_worker.settler import Settler
+from weighbridge_worker.spans import Spans
 from weighbridge_worker.taker import Taker, TakerSettings
 from weighbridge_worker.tally import Tally
+from weighbridge_worker.traced import traced_counter, traced_executor
 
 PATIENCE = 7
 """Failed probes in a row, about a minute, after which a worker leaves that may."""
@@ -56,6 +59,7 @@ class Pool:
         redis: RedisClient,
         unrepeated: RedisClient,
         scope: dict[str, str],
+        spans: Spans | None,
         log: FilteringBoundLogger,
         *,
         leaves_if_refused: bool,
@@ -84,13 +88,14 @@ class Pool:
         self._tally = Tally()
         self._settler = Settler(self._jobs, self._tally, self._log)
         self._ceiling = Ceiling(interval_us(worker.rate))
-        self._executor = Executor(
-            MeasuredCounter(counter, self._tally),
+        executor = Executor(
+            traced_counter(MeasuredCounter(counter, self._tally), spans),
             self._ceiling,
             self._draining,
             self._log,
             max_attempts=worker.max_attempts,
         )
+        self._executor = traced_executor(executor, spans)
         self._intake = Intake(
             redis,
             unrepeated,
@@ -263,6 +268,7 @@ async def open_pool(
     log: FilteringBoundLogger,
     *,
     leaves_if_refused: bool = False,
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[Pool]:
     """Make a pool with connections of its own, and close them.
 
@@ -270,8 +276,10 @@ async def open_pool(
         leaves_if_refused: end with ``KeyRefused`` where the endpoint refuses the key, with
             ``PassingFailure`` where most calls fail for a minute; otherwise the worker stays away
             from the queue but for a probe, until the key is accepted, the endpoint well again.
+        tracer: makes the spans; without one there are none.
     """
     redis, unrepeated = connect(queue.redis_url), connect_unrepeated(queue.redis_url)
+    spans = Spans(tracer, queue.namespace, worker.base_url) if tracer is not None else None
     try:
         yield Pool(
             queue,
@@ -280,6 +288,7 @@ async def open_pool(
             redis,
             unrepeated,
             scope,
+            spans,
             log,
             leaves_if_refused=leaves_if_refused,
         )
