@@ -8,7 +8,16 @@ from typing import Any
 
 from fuzz.json_texts import mutated, nested, samples, written
 
-FIELDS = (b"id", b"betas", b"lane", b"producer", b"partition", b"deadline_ms", b"bell")
+FIELDS = (
+    b"id",
+    b"betas",
+    b"lane",
+    b"producer",
+    b"partition",
+    b"deadline_ms",
+    b"bell",
+    b"traceparent",
+)
 WORDS = (
     *(
         b"",

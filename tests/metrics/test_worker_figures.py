@@ -107,9 +107,3 @@ async def told_of_inbox(admin: Admin, entries: int) -> bool:
 async def answered(redis: "Redis", entries: Sequence[Any]) -> bool:
     """Whether all these entries have their replies."""
     return await redis.exists(*(KEYS.reply(entry.decode()) for entry in entries)) == len(entries)
-
-
-async def test_a_worker_that_is_gone_gets_no_key_back(redis_url: str) -> None:
-    async with connect(redis_url) as redis:
-        await Scripts(KEYS).note_figures(redis, "gone", b"{}")
-        assert await redis.exists(KEYS.worker("gone")) == 0

@@ -112,8 +112,8 @@ class WorkerSettings:
     health_port: int = option(
         "WEIGHBRIDGE_HEALTH_PORT",
         0,
-        "The port on which a worker answers `GET /live` and `/ready`, and `weighbridge health` "
-        "asks; 0 is off.",
+        "The port on which a worker answers `GET /live`, `/ready` and `/metrics`, and `weighbridge "
+        "health` asks; 0 is off.",
         parse=whole(0, 65_535),
         shown="off",
     )
