@@ -72,6 +72,15 @@ class Admin:
         self._keys = keys
         self._bucket = bucket
 
+    async def ping(self) -> None:
+        """Ask whether the server answers.
+
+        Raises:
+            QueueUnreachable: it does not.
+        """
+        with queue_errors():
+            await self._redis.ping()
+
     async def inspect(self, *, count_cached: bool = True) -> PoolState:
         """Read the pool's state; the cost does not grow with the queue.
 

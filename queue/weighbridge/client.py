@@ -1,6 +1,5 @@
 """The producer's side: payloads in, counts out."""
 
-import socket
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from dataclasses import replace
@@ -12,16 +11,17 @@ from anyio.abc import TaskGroup
 
 from weighbridge.connection import connect, connect_unrepeated, patience, queue_errors
 from weighbridge.count_stream import CountStream, Item
-from weighbridge.errors import CountFailed, QueueFull, UnknownJob
-from weighbridge.exchange import Submission
+from weighbridge.errors import UnknownJob
+from weighbridge.job_maker import JobMaker
+from weighbridge.job_wait import JobWait
 from weighbridge.keys import Keys
-from weighbridge.mailbox import Expectation, Mailbox
-from weighbridge.preparation import Preparation, RawPayload
-from weighbridge.records import Counted, Job, Lane, Result, Ticket, with_cache
+from weighbridge.mailbox import Mailbox
+from weighbridge.preparation import RawPayload
+from weighbridge.records import Counted, Job, Lane, Result, Ticket
 from weighbridge.scope import check_digest_key
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
-from weighbridge.submitter import Admission, Submitter
+from weighbridge.submitter import Submitter
 
 NO_ERROR = (None, None, None)
 
@@ -42,7 +42,6 @@ class Client:
     def __init__(self, settings: QueueSettings) -> None:
         self._settings = settings
         self._keys = Keys(settings.namespace)
-        self._producer = settings.producer or socket.gethostname()[:64]
         self._waiter = uuid.uuid4().hex
         self._redis = connect(settings.redis_url)
         self._subscriber = connect_unrepeated(settings.redis_url)
@@ -56,10 +55,8 @@ class Client:
             max_queue=settings.max_queue,
             max_bytes=settings.max_queue_bytes,
         )
-        # A payload beyond the queue's whole bound would wait for ever.
-        self._preparation = Preparation(
-            digest_key=settings.digest_key, max_bytes=settings.max_queue_bytes
-        )
+        self._one = JobWait(self._submitter, self._mailbox)
+        self._jobs = JobMaker(settings)
         self._tasks: TaskGroup = anyio.create_task_group()
 
     @classmethod
@@ -124,17 +121,36 @@ class Client:
             await self._redis.aclose()
             await self._subscriber.aclose()
 
+    async def prepare(
+        self,
+        payload: RawPayload,
+        *,
+        lane: Lane = Lane.INTERACTIVE,
+        betas: Iterable[str] = (),
+        producer: str | None = None,
+        partition: str | None = None,
+    ) -> Job:
+        """Check and hash a payload; nothing is sent. ``count_job`` counts what this gives.
+
+        Raises:
+            PayloadError: it cannot be counted as it is.
+        """
+        return await self._jobs.make(payload, lane, betas, producer, partition)
+
     async def submit(
         self,
         payload: RawPayload,
         *,
         lane: Lane = Lane.BATCH,
         betas: Iterable[str] = (),
+        producer: str | None = None,
+        partition: str | None = None,
         fresh: bool = False,
     ) -> Ticket:
         """Put a payload into the queue and go on; its result stays under its digest.
 
         Args:
+            producer: who submits, partition: who may share the count; else the settings' own.
             fresh: count again even if a result is cached.
 
         Raises:
@@ -142,8 +158,8 @@ class Client:
             QueueFull: the queue's bound is reached.
             QueueUnreachable: the server does not answer.
         """
-        job = await self._job(payload, lane, betas)
-        admission = await self._admit(job, fresh=fresh)
+        job = await self._jobs.make(payload, lane, betas, producer, partition)
+        admission = await self._one.admit(job, fresh=fresh)
         return Ticket(job, admission.cache)
 
     async def result(self, job: Ticket | str, *, timeout_s: float = 60.0) -> Result:
@@ -157,10 +173,10 @@ class Client:
         """
         digest = job if isinstance(job, str) else job.digest
         with patience(timeout_s), queue_errors():
-            while (result := await self._wait(digest)) is None:
+            while (result := await self._one.wait(digest)) is None:
                 if isinstance(job, str):
                     raise UnknownJob(f"no job and no result for {digest[:12]}…; submit it again")
-                await self._admit(job.job)
+                await self._one.admit(job.job)
             return result
 
     async def count(
@@ -169,6 +185,8 @@ class Client:
         *,
         lane: Lane = Lane.INTERACTIVE,
         betas: Iterable[str] = (),
+        producer: str | None = None,
+        partition: str | None = None,
         fresh: bool = False,
         timeout_s: float = 60.0,
     ) -> Counted:
@@ -183,12 +201,20 @@ class Client:
             ResultTimeout: nothing within ``timeout_s``; the job goes on.
             QueueUnreachable: the server does not answer.
         """
-        job = await self._job(payload, lane, betas)
-        with patience(timeout_s), queue_errors():
-            result = await self._admit_and_wait(job, fresh=fresh)
-            if isinstance(result, Counted):
-                return result
-            raise CountFailed(result.code, result.message, digest=result.digest)
+        job = await self._jobs.make(payload, lane, betas, producer, partition)
+        return await self._one.count(job, fresh=fresh, timeout_s=timeout_s)
+
+    async def count_job(self, job: Job, *, fresh: bool = False, timeout_s: float = 60.0) -> Counted:
+        """Count what ``prepare`` made; as ``count`` does, but for a payload's own errors."""
+        return await self._one.count(job, fresh=fresh, timeout_s=timeout_s)
+
+    async def cached(self, job: Job) -> Result | None:
+        """Give what is cached for a job; None where it would have to be counted.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        return await self._one.look(job)
 
     def count_many(
         self,
@@ -196,6 +222,8 @@ class Client:
         *,
         lane: Lane = Lane.BATCH,
         betas: Iterable[str] = (),
+        producer: str | None = None,
+        partition: str | None = None,
         ordered: bool = False,
         in_flight: int = 1000,
         withdraw: bool = False,
@@ -210,7 +238,7 @@ class Client:
         Raises:
             QueueUnreachable: the server does not answer.
         """
-        stream = self._stream(lane, betas, in_flight, withdraw=withdraw)
+        stream = self._stream(lane, betas, producer, partition, in_flight, withdraw=withdraw)
         return stream.run(payloads, ordered=ordered)
 
     def count_batches(
@@ -219,6 +247,8 @@ class Client:
         *,
         lane: Lane = Lane.BATCH,
         betas: Iterable[str] = (),
+        producer: str | None = None,
+        partition: str | None = None,
         ordered: bool = False,
         in_flight: int = 1000,
         withdraw: bool = False,
@@ -227,18 +257,25 @@ class Client:
 
         For a caller that makes a round trip of its own for what it gets.
         """
-        stream = self._stream(lane, betas, in_flight, withdraw=withdraw)
+        stream = self._stream(lane, betas, producer, partition, in_flight, withdraw=withdraw)
         return stream.run_batches(payloads, ordered=ordered)
 
     def _stream(
-        self, lane: Lane, betas: Iterable[str], in_flight: int, *, withdraw: bool
+        self,
+        lane: Lane,
+        betas: Iterable[str],
+        producer: str | None,
+        partition: str | None,
+        in_flight: int,
+        *,
+        withdraw: bool,
     ) -> CountStream[RawPayload]:
         names = tuple(betas)
         return CountStream(
             self._tasks,
             self._submitter,
             self._mailbox,
-            lambda payload: self._job(payload, lane, names),
+            lambda payload: self._jobs.make(payload, lane, names, producer, partition),
             in_flight=in_flight,
             withdraw=self.cancel if withdraw else None,
         )
@@ -255,43 +292,6 @@ class Client:
         with queue_errors():
             status = await self._scripts.cancel(self._redis, digest, waiter=self._waiter)
         return status == "withdrawn"
-
-    async def _job(self, raw: RawPayload, lane: Lane, betas: Iterable[str]) -> Job:
-        settings = self._settings
-        prepared = await self._preparation.prepare(raw, betas=betas, partition=settings.partition)
-        deadline_us = int(settings.deadline_s * 1e6)
-        return Job(prepared.digest, prepared.payload, lane, self._producer, deadline_us)
-
-    async def _admit(self, job: Job, *, fresh: bool = False) -> Admission:
-        with queue_errors():
-            [admission] = await self._submitter.submit([Submission(job)], fresh=fresh)
-        if isinstance(admission, QueueFull):
-            raise admission
-        return admission
-
-    async def _admit_and_wait(self, job: Job, *, fresh: bool) -> Result:
-        send, receive = anyio.create_memory_object_stream[Result | None](1)
-        with send, receive:
-            while True:
-                expectation = Expectation(job.digest, send.send_nowait)
-                with self._mailbox.expecting(expectation):
-                    admission = await self._admit(job, fresh=fresh)
-                    if admission.result is not None:
-                        return with_cache(admission.result, admission.cache)
-                    expectation.submitted = True
-                    result = await receive.receive()
-                if result is not None:
-                    return with_cache(result, admission.cache)
-                fresh = False
-
-    async def _wait(self, digest: str) -> Result | None:
-        send, receive = anyio.create_memory_object_stream[Result | None](1)
-        with send, receive:
-            expectation = Expectation(digest, send.send_nowait)
-            expectation.submitted = True
-            with self._mailbox.expecting(expectation):
-                await self._mailbox.look_for_vanished([digest])
-                return await receive.receive()
 
     async def _check_digest_key(self) -> None:
         # Not repeated: whoever starts against a server that is not there should hear it at once.

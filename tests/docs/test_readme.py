@@ -4,15 +4,18 @@ import re
 from pathlib import Path
 
 from weighbridge.settings import Option, QueueSettings, options
+from weighbridge_worker.gateway.settings import GatewaySettings
 from weighbridge_worker.settings import WorkerSettings
 
+KINDS = (QueueSettings, WorkerSettings, GatewaySettings)
 README = Path(__file__).parents[2] / "README.md"
 
 
 def settings_table() -> str:
     """Write the table as the README has it."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
-    rows += [row(option) for option in [*options(QueueSettings), *options(WorkerSettings)]]
+    listed = [option for kind in KINDS for option in options(kind)]
+    rows += list(dict.fromkeys(row(option) for option in listed))  # some are shared
     return "\n".join(rows)
 
 

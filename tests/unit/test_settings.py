@@ -7,6 +7,7 @@ import pytest
 
 from weighbridge import QueueSettings, SettingsError
 from weighbridge.settings import load, options
+from weighbridge_worker.gateway.settings import GatewaySettings
 from weighbridge_worker.settings import SAFE_RPM, WorkerSettings
 
 KEY = "0123456789abcdef"
@@ -45,7 +46,18 @@ TAKEN = [
     (WorkerSettings, "ANTHROPIC_AUTH_TOKEN", "t-1", "auth_token", "t-1"),
     (WorkerSettings, "ANTHROPIC_ADMIN_KEY", "sk-admin-1", "admin_key", "sk-admin-1"),
     (WorkerSettings, "ANTHROPIC_BASE_URL", "http://h:1", "base_url", "http://h:1"),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_HOST", "::1", "host", "::1"),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_PORT", "80", "port", 80),
+    (GatewaySettings, "WEIGHBRIDGE_TOKENS_FILE", "/t.toml", "tokens_file", "/t.toml"),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_PATIENCE", "5", "patience_s", 5.0),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_CONNECTIONS", "10", "max_connections", 10),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_MEMORY", "33554432", "max_body_bytes", 2**25),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_READ_TIMEOUT", "3", "read_timeout_s", 3.0),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_DRAIN", "3", "drain_s", 3.0),
+    (GatewaySettings, "WEIGHBRIDGE_LOG_LEVEL", "debug", "log_level", "debug"),
+    (GatewaySettings, "WEIGHBRIDGE_LOG_FORMAT", "json", "log_format", "json"),
 ]
+KINDS = (QueueSettings, WorkerSettings, GatewaySettings)
 REFUSED = [
     (QueueSettings, "WEIGHBRIDGE_REDIS_URL", "http://h"),
     (QueueSettings, "WEIGHBRIDGE_ALLOW_PLAINTEXT", "yes"),
@@ -77,6 +89,13 @@ REFUSED = [
     (WorkerSettings, "WEIGHBRIDGE_LOG_FORMAT", "xml"),
     (WorkerSettings, "ANTHROPIC_BASE_URL", "ftp://h"),
     (WorkerSettings, "ANTHROPIC_BASE_URL", "https://user:password@h"),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_HOST", "a b"),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_PORT", "65536"),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_PATIENCE", "0"),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_CONNECTIONS", "0"),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_MEMORY", "1000"),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_READ_TIMEOUT", "nan"),
+    (GatewaySettings, "WEIGHBRIDGE_GATEWAY_DRAIN", "-1"),
 ]
 
 
@@ -88,8 +107,8 @@ def test_an_option_is_read_from_its_variable(
 
 
 def test_every_option_is_covered_here() -> None:
-    declared = {o.variable for kind in (QueueSettings, WorkerSettings) for o in options(kind)}
-    assert declared == {variable for _, variable, *_ in TAKEN}
+    declared = {(kind, option.variable) for kind in KINDS for option in options(kind)}
+    assert declared == {(kind, variable) for kind, variable, *_ in TAKEN}
 
 
 @pytest.mark.parametrize(("settings", "variable", "text"), [case for case in REFUSED if case[2]])
@@ -98,7 +117,7 @@ def test_a_wrong_value_is_refused_by_name(settings: type[Any], variable: str, te
         load(settings, {variable: text})
 
 
-@pytest.mark.parametrize("settings", [QueueSettings, WorkerSettings])
+@pytest.mark.parametrize("settings", KINDS)
 def test_an_empty_environment_gives_the_defaults(settings: type[Any]) -> None:
     empty = {option.variable: "" for option in options(settings)}
     assert load(settings, {}) == load(settings, empty) == settings()
@@ -107,6 +126,18 @@ def test_an_empty_environment_gives_the_defaults(settings: type[Any]) -> None:
 def test_what_the_caller_gives_goes_before_the_environment() -> None:
     given = load(WorkerSettings, {"WEIGHBRIDGE_RPM": "5"}, rpm=7, concurrency=None)
     assert (given.rpm, given.concurrency) == (7, WorkerSettings().concurrency)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "gateway.example.org"])
+def test_a_gateway_that_others_can_reach_takes_a_tokens_file(host: str) -> None:
+    with pytest.raises(SettingsError, match="WEIGHBRIDGE_TOKENS_FILE"):
+        GatewaySettings(host=host)
+    assert GatewaySettings(host=host, tokens_file="/t.toml").host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_a_gateway_on_a_loopback_address_needs_none(host: str) -> None:
+    assert GatewaySettings(host=host).tokens_file == ""
 
 
 def test_without_a_rate_the_lowest_published_limit_is_assumed() -> None:

@@ -1,7 +1,7 @@
 """The worker's settings; what producers share with it stands in ``weighbridge.settings``."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from weighbridge.errors import SettingsError
 from weighbridge.jobs import Retention
@@ -34,6 +34,26 @@ def parse_rpm(text: str) -> Rpm:
         return int(whole(1, MAX_RPM)(text))
     except ValueError as error:
         raise ValueError(f"{error}, or auto") from None
+
+
+def log_level() -> Any:
+    """Declare how much is logged, alike for all that runs as a service."""
+    return option(
+        "WEIGHBRIDGE_LOG_LEVEL",
+        "info",
+        "`debug`, `info`, `warning` or `error`.",
+        parse=matching("debug|info|warning|error", "debug, info, warning or error"),
+    )
+
+
+def log_format() -> Any:
+    """Declare how it is logged."""
+    return option(
+        "WEIGHBRIDGE_LOG_FORMAT",
+        "auto",
+        "`json`, `console`, or `auto`: console in a terminal, JSON elsewhere.",
+        parse=matching("auto|json|console", "auto, json or console"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +141,8 @@ class WorkerSettings:
         "Seconds that a dead letter's payload is kept for a replay; 0 keeps none.",
         parse=whole(0, 30 * DAY_S),
     )
-    log_level: str = option(
-        "WEIGHBRIDGE_LOG_LEVEL",
-        "info",
-        "`debug`, `info`, `warning` or `error`.",
-        parse=matching("debug|info|warning|error", "debug, info, warning or error"),
-    )
-    log_format: str = option(
-        "WEIGHBRIDGE_LOG_FORMAT",
-        "auto",
-        "`json`, `console`, or `auto`: console in a terminal, JSON elsewhere.",
-        parse=matching("auto|json|console", "auto, json or console"),
-    )
+    log_level: str = log_level()
+    log_format: str = log_format()
     api_key: str = option(
         "ANTHROPIC_API_KEY",
         "",

@@ -131,6 +131,26 @@ def worker(
 
 
 @app.command()
+def gateway(
+    redis: Redis = None,
+    host: Annotated[
+        str | None, typer.Option(help="The address [env: WEIGHBRIDGE_GATEWAY_HOST].")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="The port [env: WEIGHBRIDGE_GATEWAY_PORT]."),
+    ] = None,
+) -> None:
+    """Serve the count_tokens endpoint before the pool, until SIGTERM; then finish what is open.
+
+    Callers change their base URL and nothing else; WEIGHBRIDGE_TOKENS_FILE says who may call.
+    """
+    from weighbridge_worker.cli.gateway import run_gateway
+
+    raise typer.Exit(run_gateway(redis_url=redis, host=host, port=port))
+
+
+@app.command()
 def sandbox(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8399,

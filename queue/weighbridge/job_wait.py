@@ -1,0 +1,81 @@
+"""One job on its way: into the queue, and on to its result, as often as its record vanishes."""
+
+import anyio
+
+from weighbridge.connection import patience, queue_errors
+from weighbridge.errors import CountFailed, QueueFull
+from weighbridge.exchange import Submission
+from weighbridge.mailbox import Expectation, Mailbox
+from weighbridge.records import Counted, Job, Result, with_cache
+from weighbridge.submitter import Admission, Submitter
+
+
+class JobWait:
+    """Submits single jobs of one client and waits for their results."""
+
+    def __init__(self, submitter: Submitter, mailbox: Mailbox) -> None:
+        self._submitter = submitter
+        self._mailbox = mailbox
+
+    async def admit(self, job: Job, *, fresh: bool = False) -> Admission:
+        """Submit a job.
+
+        Raises:
+            QueueFull: the queue's bound is reached.
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            [admission] = await self._submitter.submit([Submission(job)], fresh=fresh)
+        if isinstance(admission, QueueFull):
+            raise admission
+        return admission
+
+    async def look(self, job: Job) -> Result | None:
+        """Give a result that is there and would answer; None where the job has to be submitted.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            [result] = await self._submitter.look([job.digest])
+        return None if result is None else with_cache(result, "hit")
+
+    async def count(self, job: Job, *, fresh: bool, timeout_s: float) -> Counted:
+        """Submit a job and wait for its count; it says how the job was admitted.
+
+        Raises:
+            CountFailed: the job ended without a count.
+            QueueFull: the queue's bound is reached.
+            ResultTimeout: nothing within ``timeout_s``; the job goes on.
+            QueueUnreachable: the server does not answer.
+        """
+        with patience(timeout_s), queue_errors():
+            result = await self._admit_and_wait(job, fresh=fresh)
+        if isinstance(result, Counted):
+            return result
+        raise CountFailed(result.code, result.message, digest=result.digest)
+
+    async def _admit_and_wait(self, job: Job, *, fresh: bool) -> Result:
+        send, receive = anyio.create_memory_object_stream[Result | None](1)
+        with send, receive:
+            while True:
+                expectation = Expectation(job.digest, send.send_nowait)
+                with self._mailbox.expecting(expectation):
+                    admission = await self.admit(job, fresh=fresh)
+                    if admission.result is not None:
+                        return with_cache(admission.result, admission.cache)
+                    expectation.submitted = True
+                    result = await receive.receive()
+                if result is not None:
+                    return with_cache(result, admission.cache)
+                fresh = False
+
+    async def wait(self, digest: str) -> Result | None:
+        """Wait for the result of a job that was submitted; None if its record vanished."""
+        send, receive = anyio.create_memory_object_stream[Result | None](1)
+        with send, receive:
+            expectation = Expectation(digest, send.send_nowait)
+            expectation.submitted = True
+            with self._mailbox.expecting(expectation):
+                await self._mailbox.look_for_vanished([digest])
+                return await receive.receive()

@@ -1,0 +1,70 @@
+"""``weighbridge gateway``: the HTTP service, drained by SIGTERM or Ctrl-C."""
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import TaskStatus
+
+from weighbridge.errors import SettingsError
+from weighbridge.settings import QueueSettings, load
+from weighbridge_worker.cli.exit_status import ExitStatus
+from weighbridge_worker.logs import make_logger
+
+if TYPE_CHECKING:
+    from weighbridge_worker.gateway.server import GatewayServer
+    from weighbridge_worker.gateway.settings import GatewaySettings
+
+
+def run_gateway(*, redis_url: str | None, host: str | None, port: int | None) -> int:
+    """Run the command; returns the exit status."""
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError:
+        raise SettingsError(
+            "the gateway needs more than the worker does; install it with"
+            " pip install 'weighbridge[gateway]'"
+        ) from None
+    from weighbridge_worker.gateway.settings import GatewaySettings
+
+    queue = load(QueueSettings, os.environ, redis_url=redis_url)
+    settings = load(GatewaySettings, os.environ, host=host, port=port)
+    anyio.run(_serve, queue, settings, backend_options={"use_uvloop": _has_uvloop()})
+    return ExitStatus.OK
+
+
+async def _serve(queue: QueueSettings, settings: "GatewaySettings") -> None:
+    from weighbridge_worker.gateway.server import GatewayServer
+    from weighbridge_worker.gateway.service import open_gateway
+
+    log = make_logger(settings.log_level, settings.log_format)
+    async with open_gateway(queue, settings, log) as gateway, anyio.create_task_group() as tasks:
+        server = GatewayServer(gateway)
+        await tasks.start(_heed_signals, server)
+        log.info("gateway_started", base_url=server.base_url, open=gateway.tenants is None)
+        await server.run()
+        log.info("gateway_stopped")
+        tasks.cancel_scope.cancel()
+
+
+def _has_uvloop() -> bool:
+    try:
+        import uvloop  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+async def _heed_signals(server: "GatewayServer", *, task_status: TaskStatus[None]) -> None:
+    """Drain at the first signal, answer whoever waits at the second."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        seen = 0
+        async for _ in signals:
+            seen += 1
+            if seen == 1:
+                server.stop()
+            else:
+                server.stop_now()
