@@ -11,12 +11,16 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 
-from weighbridge_worker.gateway import count_tokens, health
+from weighbridge_worker.gateway import count_tokens, counts, health, jobs
 from weighbridge_worker.gateway.access import Access
 from weighbridge_worker.gateway.frame import Frame, exception_handlers
 from weighbridge_worker.gateway.service import Gateway
 
-GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (count_tokens.routes,)
+GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
+    count_tokens.routes,
+    counts.routes,
+    jobs.routes,
+)
 PUBLIC: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (health.routes,)
 
 

@@ -86,14 +86,14 @@ class HeldBody:
             message = await receive()
 
 
-def refuse_by_head(scope: Scope, limit: int) -> None:
-    """Refuse what need not be read to know it.
+def refuse_by_head(scope: Scope, limit: int | None) -> None:
+    """Refuse what need not be read to know it; None is no limit.
 
     Raises:
         ApiError: the announced length is too large, or the body is compressed.
     """
     for name, value in scope["headers"]:
-        if name == _LENGTH and int(value) > limit:
+        if limit is not None and name == _LENGTH and int(value) > limit:
             raise BODY_TOO_LARGE
         if name == b"content-encoding" and value.lower() != b"identity":
             raise ApiError(

@@ -120,25 +120,35 @@ class CountTokens:
         await send({"type": "http.response.body", "body": body})
 
 
-def read_head(scope: Scope, tenant: Tenant, patience_s: float) -> Asked:
+def read_head(
+    scope: Scope, tenant: Tenant, patience_s: float, lane: Lane = Lane.INTERACTIVE
+) -> Asked:
     """Read what the headers ask for.
+
+    Args:
+        lane: where neither they nor the tenant say.
 
     Raises:
         ApiError: a header says what it cannot, or asks for a lane that the tenant may not use.
     """
-    betas, lane = "", tenant.lane or Lane.INTERACTIVE
+    betas, lane = "", tenant.lane or lane
     for name, value in scope["headers"]:
         if name == BETAS:
             betas += "," + value.decode("latin-1")
         elif name == LANE:
-            lane = _lane(value.decode("latin-1").strip(), tenant)
+            lane = lane_of(value.decode("latin-1").strip(), tenant)
         elif name == PATIENCE:
             patience_s = min(patience_s, _patience(value.decode("latin-1").strip()))
     names = (beta.strip() for beta in betas.split(",")) if betas else ()
     return Asked(patience_s, lane, tuple(name for name in names if name not in {"", COUNTING_BETA}))
 
 
-def _lane(text: str, tenant: Tenant) -> Lane:
+def lane_of(text: str, tenant: Tenant) -> Lane:
+    """Read a lane that the tenant may use.
+
+    Raises:
+        ApiError: it is none, or another's.
+    """
     try:
         lane = Lane(text)
     except ValueError:

@@ -17,6 +17,8 @@ from weighbridge.keys import Keys
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
 from weighbridge_worker.gateway.bounds import BodyBudget
+from weighbridge_worker.gateway.job_ids import JobIds
+from weighbridge_worker.gateway.job_look import JobLook
 from weighbridge_worker.gateway.settings import GatewaySettings
 from weighbridge_worker.gateway.tally import Tally
 from weighbridge_worker.gateway.tenants import Tenants, read_tenants
@@ -32,6 +34,7 @@ class Gateway:
         admin: a look at the pool.
         dead: the dead letters, for operators.
         tenants: who may ask; None where everybody on this machine may.
+        job_ids: names jobs for tenants; job_look: how they stand.
         bodies: the bytes of requests that are held at once.
         last_call: set when whoever still waits must be answered, for the gateway stops.
     """
@@ -42,6 +45,8 @@ class Gateway:
     dead: DeadLetters
     tenants: Tenants | None
     log: FilteringBoundLogger
+    job_ids: JobIds
+    job_look: JobLook
     bodies: BodyBudget
     tally: Tally = field(default_factory=Tally)
     last_call: anyio.Event = field(default_factory=anyio.Event)
@@ -77,6 +82,8 @@ async def open_gateway(
                 dead=dead,
                 tenants=tenants,
                 log=log,
+                job_ids=JobIds(redis, keys),
+                job_look=JobLook(redis, keys),
                 bodies=BodyBudget(settings.max_body_bytes),
             )
     finally:
