@@ -23,7 +23,7 @@ class CountedLine(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     id: LineId
     digest: str
-    status: Literal["counted"] = "counted"
+    status: Literal["counted"]
     model: str
     input_tokens: int
     source: Source
@@ -36,7 +36,7 @@ class FailedLine(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     id: LineId
     digest: str | None
-    status: Literal["failed"] = "failed"
+    status: Literal["failed"]
     code: str
     message: str
 
@@ -61,11 +61,19 @@ def line_result(line: int, line_id: LineId, item: Item) -> CountedLine | FailedL
             line=line,
             id=line_id,
             digest=outcome.digest,
+            status="counted",
             model=outcome.model,
             input_tokens=outcome.input_tokens,
             source=outcome.source,
             cache=outcome.cache,
         )
+    return failed_line(line, line_id, item.digest, outcome.code, outcome.message)
+
+
+def failed_line(
+    line: int, line_id: LineId, digest: str | None, code: str, message: str
+) -> FailedLine:
+    """Say why a line was not counted."""
     return FailedLine(
-        line=line, id=line_id, digest=item.digest, code=outcome.code, message=outcome.message
+        line=line, id=line_id, digest=digest, status="failed", code=code, message=message
     )

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 
-from weighbridge_worker.gateway import count_tokens, counts, health, jobs
+from weighbridge_worker.gateway import count_tokens, counts, health, jobs, openapi
 from weighbridge_worker.gateway.access import Access
 from weighbridge_worker.gateway.frame import Frame, exception_handlers
 from weighbridge_worker.gateway.service import Gateway
@@ -21,7 +21,10 @@ GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
     counts.routes,
     jobs.routes,
 )
-PUBLIC: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (health.routes,)
+PUBLIC: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
+    health.routes,
+    openapi.routes,
+)
 
 
 def build_app(gateway: Gateway) -> Starlette:

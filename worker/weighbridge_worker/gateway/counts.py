@@ -6,6 +6,7 @@ from starlette.datastructures import QueryParams
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from weighbridge.payload import beta_name
 from weighbridge.records import Lane
 from weighbridge_worker.gateway.api_errors import ApiError
 from weighbridge_worker.gateway.bounds import refuse_by_head
@@ -34,6 +35,7 @@ class Counts:
 
         Raises:
             ApiError: the head asks for what is not there.
+            MalformedPayload: a beta's name is none.
             ClientDisconnect: the client left.
         """
         order = self._order(scope)
@@ -50,7 +52,7 @@ class Counts:
         return CountsOrder(
             tenant=tenant,
             lane=lane_of(query["lane"], tenant) if "lane" in query else asked.lane,
-            betas=asked.betas,
+            betas=tuple(beta_name(beta) for beta in asked.betas),
             ordered=_switch(query.get("ordered", "false")),
             limiter=scope["state"]["limiter"],
         )

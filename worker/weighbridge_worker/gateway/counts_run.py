@@ -25,7 +25,7 @@ from weighbridge_worker.gateway.pace import Connection
 from weighbridge_worker.gateway.service import Gateway
 from weighbridge_worker.gateway.tenants import Tenant
 from weighbridge_worker.gateway.while_connected import STOPPING
-from weighbridge_worker.lines import FailedLine, LineId, line_result, open_line
+from weighbridge_worker.lines import LineId, failed_line, line_result, open_line
 
 IN_FLIGHT: Final = 1000
 """Lines of one request on their way at once."""
@@ -179,13 +179,7 @@ class CountsRun:
             numbers.append(self._reader.number)
         return [
             msgspec.json.encode(
-                FailedLine(
-                    line=number,
-                    id=ids.get(number),
-                    digest=None,
-                    code=error.code,
-                    message=error.message,
-                )
+                failed_line(number, ids.get(number), None, error.code, error.message)
             )
             + b"\n"
             for number in numbers
