@@ -92,6 +92,7 @@ class Client:
             await self._close()
             raise
         await self._tasks.__aenter__()
+        self._tasks.start_soon(self._one.run)
         try:
             with queue_errors():
                 await self._tasks.start(self._mailbox.run)

@@ -5,6 +5,7 @@ import anyio
 from weighbridge.connection import patience, queue_errors
 from weighbridge.errors import CountFailed, QueueFull
 from weighbridge.exchange import Submission
+from weighbridge.lookup import Lookup
 from weighbridge.mailbox import Expectation, Mailbox
 from weighbridge.records import Counted, Job, Result, with_cache
 from weighbridge.submitter import Admission, Submitter
@@ -16,6 +17,9 @@ class JobWait:
     def __init__(self, submitter: Submitter, mailbox: Mailbox) -> None:
         self._submitter = submitter
         self._mailbox = mailbox
+        self._lookup = Lookup(submitter.look)
+        self.run = self._lookup.run
+        """Answers looks until cancelled."""
 
     async def admit(self, job: Job, *, fresh: bool = False) -> Admission:
         """Submit a job.
@@ -36,8 +40,7 @@ class JobWait:
         Raises:
             QueueUnreachable: the server does not answer.
         """
-        with queue_errors():
-            [result] = await self._submitter.look([job.digest])
+        result = await self._lookup.look(job.digest)
         return None if result is None else with_cache(result, "hit")
 
     async def count(self, job: Job, *, fresh: bool, timeout_s: float) -> Counted:

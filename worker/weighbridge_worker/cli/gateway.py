@@ -1,5 +1,6 @@
 """``weighbridge gateway``: the HTTP service, drained by SIGTERM or Ctrl-C."""
 
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -44,6 +45,9 @@ async def _serve(queue: QueueSettings, settings: "GatewaySettings") -> None:
         server = GatewayServer(gateway)
         await tasks.start(_heed_signals, server)
         log.info("gateway_started", base_url=server.base_url, open=gateway.tenants is None)
+        # What is there now stays: no collection has to walk through it again.
+        gc.collect()
+        gc.freeze()
         await server.run()
         log.info("gateway_stopped")
         tasks.cancel_scope.cancel()

@@ -89,22 +89,18 @@ def require_operator(request: Request) -> None:
 
 def _token(scope: Scope) -> bytes:
     """Read the token from either of the headers that the API takes it in."""
-    bearer = b""
-    for name, value in scope["headers"]:
-        if name == b"x-api-key" and value:
-            return bytes(value)
-        if name == b"authorization" and value[:7].lower() == _BEARER:
-            bearer = value[7:].strip()
-    return bearer
+    head = dict(scope["headers"])
+    token: bytes = head.get(b"x-api-key", b"")
+    if not token:
+        given = head.get(b"authorization", b"")
+        token = given[7:].strip() if given[:7].lower() == _BEARER else b""
+    return token
 
 
 def _refuse_foreign_pages(scope: Scope) -> None:
-    host = origin = ""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host = value.decode("latin-1")
-        elif name == b"origin":
-            origin = value.decode("latin-1")
+    head = dict(scope["headers"])
+    host = head.get(b"host", b"").decode("latin-1")
+    origin = head.get(b"origin", b"").decode("latin-1")
     try:
         named = urlsplit(f"//{host}").hostname or ""
         foreign = bool(origin) and urlsplit(origin).netloc != host

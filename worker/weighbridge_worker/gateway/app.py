@@ -4,16 +4,20 @@ An endpoint's module has ``routes(gateway)``. Those in ``GUARDED`` are asked wit
 who asks in ``request.state.tenant``; those in ``PUBLIC`` by anybody.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
 
 from weighbridge_worker.gateway import count_tokens, counts, health, jobs, openapi
 from weighbridge_worker.gateway.access import Access
-from weighbridge_worker.gateway.frame import Frame, exception_handlers
+from weighbridge_worker.gateway.api_errors import ApiError
+from weighbridge_worker.gateway.frame import Frame
 from weighbridge_worker.gateway.service import Gateway
 
 GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
@@ -28,18 +32,39 @@ PUBLIC: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
 
 
 def build_app(gateway: Gateway) -> Starlette:
-    """Make the ASGI application; the first of the guarded routes costs least to find."""
-    access = Access(gateway.tenants)
+    """Make the ASGI application."""
     guarded = [route for routes in GUARDED for route in routes(gateway)]
-    for route in guarded:
-        if not isinstance(route, Route | Mount):
-            raise TypeError(f"{route!r} cannot be guarded")
-        route.app = access.guard(route.app)
+    public = [route for routes in PUBLIC for route in routes(gateway)]
+    _guard(guarded, Access(gateway.tenants))
     app = Starlette(
-        routes=[*guarded, *(route for routes in PUBLIC for route in routes(gateway))],
-        middleware=[Middleware(Frame, tally=gateway.tally, log=gateway.log)],
-        exception_handlers=exception_handlers(gateway.log),
+        routes=[*guarded, *public],
+        middleware=[
+            Middleware(Frame, direct=_direct(guarded), tally=gateway.tally, log=gateway.log)
+        ],
+        exception_handlers={HTTPException: _unrouted},
     )
     # A redirected POST would arrive without its body or as a GET.
     app.router.redirect_slashes = False
     return app
+
+
+def _guard(routes: Sequence[BaseRoute], access: Access) -> None:
+    for route in routes:
+        if not isinstance(route, Route | Mount):
+            raise TypeError(f"{route!r} cannot be guarded")
+        route.app = access.guard(route.app)
+
+
+def _direct(routes: Sequence[BaseRoute]) -> dict[str, ASGIApp]:
+    """Find what takes POST alone, under a path without parameters."""
+    return {
+        route.path: route.app
+        for route in routes
+        if isinstance(route, Route) and route.methods == {"POST"} and "{" not in route.path
+    }
+
+
+async def _unrouted(_request: Request, error: Exception) -> NoReturn:
+    """Turn what the router says into an error in the API's shape."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - as registered
+    raise ApiError(error.status_code, error.detail, headers=error.headers)

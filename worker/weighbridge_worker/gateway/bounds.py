@@ -1,15 +1,13 @@
 """Reading requests' bodies within bounds: of one body, and of all that are held at once."""
 
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from weighbridge.payload import MAX_BODY_BYTES
 from weighbridge_worker.gateway.api_errors import BODY_TOO_LARGE, NO_MEMORY, ApiError
-
-_LENGTH: Final = b"content-length"
 
 
 class BodyBudget:
@@ -92,10 +90,10 @@ def refuse_by_head(scope: Scope, limit: int | None) -> None:
     Raises:
         ApiError: the announced length is too large, or the body is compressed.
     """
-    for name, value in scope["headers"]:
-        if limit is not None and name == _LENGTH and int(value) > limit:
-            raise BODY_TOO_LARGE
-        if name == b"content-encoding" and value.lower() != b"identity":
-            raise ApiError(
-                415, "content-encoding is not supported: send the body as it is", code="encoded"
-            )
+    head = dict(scope["headers"])
+    if limit is not None and int(head.get(b"content-length", 0)) > limit:
+        raise BODY_TOO_LARGE
+    if head.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise ApiError(
+            415, "content-encoding is not supported: send the body as it is", code="encoded"
+        )

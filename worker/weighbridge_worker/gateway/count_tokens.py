@@ -26,6 +26,9 @@ LANE: Final = b"x-weighbridge-lane"
 PATIENCE: Final = b"x-weighbridge-patience"
 BETAS: Final = b"anthropic-beta"
 
+MIN_PATIENCE_S: Final = 0.1
+"""Enough to get the job into the queue, so that asking again finds it there or counted."""
+
 
 def routes(gateway: Gateway) -> list[BaseRoute]:
     """Return the guarded routes."""
@@ -96,8 +99,7 @@ class CountTokens:
         view = await self._outlook.look(job.lane)
         return ApiError(
             429,
-            f"not counted within {patience_s:g} s: {view.words}. The job goes on; ask again for"
-            " its count",
+            f"not counted within {patience_s:g} s: {view.words}; ask again for its count",
             code=ResultTimeout.code,
             retry_after_s=view.ready_in_s,
             headers={"x-weighbridge-digest": job.digest},
@@ -131,16 +133,20 @@ def read_head(
     Raises:
         ApiError: a header says what it cannot, or asks for a lane that the tenant may not use.
     """
-    betas, lane = "", tenant.lane or lane
-    for name, value in scope["headers"]:
-        if name == BETAS:
-            betas += "," + value.decode("latin-1")
-        elif name == LANE:
-            lane = lane_of(value.decode("latin-1").strip(), tenant)
-        elif name == PATIENCE:
-            patience_s = min(patience_s, _patience(value.decode("latin-1").strip()))
-    names = (beta.strip() for beta in betas.split(",")) if betas else ()
-    return Asked(patience_s, lane, tuple(name for name in names if name not in {"", COUNTING_BETA}))
+    head = dict(scope["headers"])
+    lane = tenant.lane or lane
+    if LANE in head:
+        lane = lane_of(head[LANE].decode("latin-1").strip(), tenant)
+    if PATIENCE in head:
+        patience_s = min(patience_s, _patience(head[PATIENCE].decode("latin-1").strip()))
+    return Asked(patience_s, lane, _betas(scope) if BETAS in head else ())
+
+
+def _betas(scope: Scope) -> tuple[str, ...]:
+    """Read the names from one header or several."""
+    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == BETAS]
+    names = (name.strip() for line in lines for name in line.split(","))
+    return tuple(name for name in names if name not in {"", COUNTING_BETA})
 
 
 def lane_of(text: str, tenant: Tenant) -> Lane:
@@ -167,8 +173,10 @@ def _patience(text: str) -> float:
         asked = float(text)
     except ValueError:
         asked = -1.0
-    if not 0 <= asked <= 86_400:  # also refuses nan
+    if not MIN_PATIENCE_S <= asked <= 86_400:  # also refuses nan
         raise ApiError(
-            400, "x-weighbridge-patience takes seconds from 0 to 86400", code="bad_header"
+            400,
+            f"x-weighbridge-patience takes seconds from {MIN_PATIENCE_S} to 86400",
+            code="bad_header",
         )
     return asked

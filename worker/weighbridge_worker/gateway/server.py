@@ -40,8 +40,8 @@ class GatewayServer:
         self._gateway = gateway
         settings = gateway.settings
         self._socket = _listen(settings.host, settings.port)
-        host, port = self._socket.getsockname()[:2]
-        self.base_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        host, self.port = self._socket.getsockname()[:2]
+        self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
         self._stopping = anyio.Event()
         self._server = Server(
             uvicorn.Config(
@@ -61,13 +61,22 @@ class GatewayServer:
             )
         )
 
+    @property
+    def connections(self) -> int:
+        """Count the open ones."""
+        return len(self._server.server_state.connections)
+
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Answer until ``stop``, and then what is open."""
         allow_files(self._gateway.settings.max_connections + SPARE_FILES)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._drain)
             task_status.started()
-            await self._server.serve(sockets=[self._socket])
+            try:
+                await self._server.serve(sockets=[self._socket])
+            except BaseException:
+                await self._break_off()
+                raise
             tasks.cancel_scope.cancel()
 
     def stop(self) -> None:
@@ -78,6 +87,12 @@ class GatewayServer:
         """Answer at once whoever still waits."""
         self.stop()
         self._gateway.last_call.set()
+
+    async def _break_off(self) -> None:
+        """Close what is open although nobody said that it should end."""
+        self._gateway.last_call.set()
+        with anyio.move_on_after(LAST_ANSWERS_S, shield=True):
+            await self._server.shutdown(sockets=[self._socket])
 
     async def _drain(self) -> None:
         await self._stopping.wait()
