@@ -34,7 +34,7 @@ async def counting(
     """Send a body of lines; the answer may be read while it is still being sent."""
     access = {"authorization": f"Bearer {token}"} if token else {}
     async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=110)) as session,
         session.post(
             base_url + "/v1/counts", data=body, params=query, headers={**access, **(headers or {})}
         ) as answer,
