@@ -209,13 +209,13 @@ class Client:
         """Count what ``prepare`` made; as ``count`` does, but for a payload's own errors."""
         return await self._one.count(job, fresh=fresh, timeout_s=timeout_s)
 
-    async def cached(self, job: Job) -> Result | None:
-        """Give what is cached for a job; None where it would have to be counted.
+    async def cached(self, digest: str) -> Result | None:
+        """Give what is cached under a digest; None where it would have to be counted.
 
         Raises:
             QueueUnreachable: the server does not answer.
         """
-        return await self._one.look(job)
+        return await self._one.look(digest)
 
     def count_many(
         self,

@@ -34,13 +34,13 @@ class JobWait:
             raise admission
         return admission
 
-    async def look(self, job: Job) -> Result | None:
-        """Give a result that is there and would answer; None where the job has to be submitted.
+    async def look(self, digest: str) -> Result | None:
+        """Give a result that is there and would answer; None where its job has to be submitted.
 
         Raises:
             QueueUnreachable: the server does not answer.
         """
-        result = await self._lookup.look(job.digest)
+        result = await self._lookup.look(digest)
         return None if result is None else with_cache(result, "hit")
 
     async def count(self, job: Job, *, fresh: bool, timeout_s: float) -> Counted:

@@ -13,13 +13,19 @@ import redis
 from redis.exceptions import NoPermissionError
 from support.acl import REDIS_FILES, UNDER_ACL, USERS, as_user, users_file
 from support.commands import environment, run
+from support.gateway_under_test import only_gateway
 from support.own_server import own_server
+from support.pools import running_pool
 from support.redis_server import server_binaries
 
-from weighbridge import QueueSettings
+from weighbridge import CountFailed, QueueSettings
 from weighbridge.keys import Keys
+from weighbridge_worker.counter import anthropic_counter
 from weighbridge_worker.logs import make_logger
 from weighbridge_worker.rehearsal import named, rehearsal
+from weighbridge_worker.sandbox import sandbox
+from weighbridge_worker.sandbox.request_check import MISSING_MODEL
+from weighbridge_worker.settings import WorkerSettings
 from weighbridge_worker.startup import check_server
 
 KEYS = Keys()
@@ -115,6 +121,27 @@ def test_an_operator_looks_and_changes_the_limit(url: str, tmp_path: Path) -> No
     status = run("status", "--json", env=env)
     assert status.returncode == 0, status.stderr
     assert (json.loads(status.stdout)["rpm"], json.loads(status.stdout)["cached"]) == (60, 0)
+
+
+@pytest.mark.asyncio
+async def test_a_gateway_counts_looks_and_replays(url: str) -> None:
+    asked = {"model": MISSING_MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+    async with sandbox() as stand_in:
+        worker = WorkerSettings(base_url=stand_in.base_url, api_key="test")
+        async with (
+            anthropic_counter(worker) as counter,
+            running_pool(as_user(url, "worker"), counter),
+            only_gateway(as_user(url, "gateway"), stand_in) as running,
+        ):
+            gateway = running.gateway
+            with pytest.raises(CountFailed):
+                await gateway.client.count(asked)
+            await gateway.client.count(asked | {"model": "claude-sonnet-5-5"})
+            assert (await gateway.admin.inspect(count_cached=False)).dead == 1
+            [letter] = await gateway.dead.find()
+            assert await gateway.dead.replay(letter) == "replayed"
+            with pytest.raises(CountFailed):
+                await gateway.client.count(asked)
 
 
 @pytest.mark.skipif(UNDER_ACL, reason="this run is under the ACL already")

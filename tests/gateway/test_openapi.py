@@ -27,8 +27,8 @@ CONFIG = schemathesis.Config.from_dict(
     {
         # HTTP lets any request have headers that mean nothing to its server.
         "generation": {"allow-extra-parameters": False},
-        # What is in a payload the API decides, which refuses more than its schema says; and 429 is
-        # the answer to a patience of no seconds.
+        # What is in a payload the API decides, which refuses more than its schema says; and a short
+        # patience may end in 429.
         "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "404", "429"]}},
         # A job is taken before the API has seen its payload, and any bytes are lines.
         "operations": [

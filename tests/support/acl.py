@@ -10,7 +10,7 @@ import pytest
 import redis
 
 REDIS_FILES = Path(__file__).parents[2] / "deploy" / "redis"
-USERS = ("producer", "worker", "operator")
+USERS = ("producer", "worker", "operator", "gateway")
 UNDER_ACL = os.environ.get("WEIGHBRIDGE_TEST_ACL") == "1"
 
 ROLES = {
@@ -19,6 +19,7 @@ ROLES = {
     "weighbridge_worker.pool": "worker",
     "weighbridge_worker.startup": "worker",
     "weighbridge_worker.cli.assembly": "operator",
+    "weighbridge_worker.gateway.service": "gateway",
 }
 """Who the modules that connect are."""
 

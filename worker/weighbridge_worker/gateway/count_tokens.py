@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from weighbridge.errors import CountFailed, ResultTimeout
 from weighbridge.records import Counted, Job, Lane
 from weighbridge_worker.gateway.api_errors import ApiError, error_of
+from weighbridge_worker.gateway.known_bodies import KnownBodies
 from weighbridge_worker.gateway.outlook import Outlook
 from weighbridge_worker.gateway.service import Gateway
 from weighbridge_worker.gateway.tenants import Tenant
@@ -54,6 +55,7 @@ class CountTokens:
         self._tally = gateway.tally
         self._last_call = gateway.last_call
         self._outlook = Outlook(gateway.admin)
+        self._known = KnownBodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
@@ -67,24 +69,28 @@ class CountTokens:
         with self._bodies.open() as body:
             raw = await body.read(scope, receive)
             began = time.monotonic()
-            job = await self._client.prepare(
-                raw,
-                lane=asked.lane,
-                betas=asked.betas,
-                producer=tenant.name,
-                partition=tenant.partition,
-            )
-            try:
+            name = self._known.name(raw, asked.betas, tenant.partition)
+            known = self._known.digest(name)
+            counted = None if known is None else await self._cached(known)
+            if counted is None:
+                job = await self._client.prepare(
+                    raw,
+                    lane=asked.lane,
+                    betas=asked.betas,
+                    producer=tenant.name,
+                    partition=tenant.partition,
+                )
+                self._known.note(name, job.digest)
                 counted = await self._count(job, asked.patience_s, receive)
-            except CountFailed as failed:
-                error = error_of(failed)
-                error.headers["x-weighbridge-digest"] = job.digest
-                raise error from None
         await self._answer(counted, time.monotonic() - began, send)
 
+    async def _cached(self, digest: str) -> Counted | None:
+        cached = await self._client.cached(digest)
+        return cached if isinstance(cached, Counted) else None
+
     async def _count(self, job: Job, patience_s: float, receive: Receive) -> Counted:
-        cached = await self._client.cached(job)
-        if isinstance(cached, Counted):
+        cached = await self._cached(job.digest)
+        if cached is not None:
             return cached
         try:
             return await while_connected(
@@ -94,6 +100,10 @@ class CountTokens:
             )
         except ResultTimeout:
             raise await self._impatient(job, patience_s) from None
+        except CountFailed as failed:
+            error = error_of(failed)
+            error.headers["x-weighbridge-digest"] = job.digest
+            raise error from None
 
     async def _impatient(self, job: Job, patience_s: float) -> ApiError:
         view = await self._outlook.look(job.lane)

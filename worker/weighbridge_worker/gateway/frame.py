@@ -76,7 +76,7 @@ class Frame:
         if isinstance(error, ApiError):
             tenant = state.get("tenant")
             self._log.info(
-                "refused",
+                "request_refused",
                 status=error.status,
                 code=error.code or error.kind,
                 path=scope["path"][:100],

@@ -3,6 +3,7 @@
 from typing import Any, Final, get_args
 
 from weighbridge.records import CacheUse, Lane, Source
+from weighbridge_worker.gateway.count_tokens import MIN_PATIENCE_S
 from weighbridge_worker.gateway.jobs import MAX_WAIT_S
 
 _LANE: Final = {"type": "string", "enum": [lane.value for lane in Lane]}
@@ -32,7 +33,7 @@ PARAMETERS: Final[dict[str, Any]] = {
         "name": "x-weighbridge-patience",
         "in": "header",
         "description": "Seconds to wait for the count; the gateway's own patience bounds it.",
-        "schema": {"type": "number", "minimum": 0, "maximum": 86_400},
+        "schema": {"type": "number", "minimum": MIN_PATIENCE_S, "maximum": 86_400},
     },
     "ordered": {
         "name": "ordered",
@@ -117,7 +118,7 @@ PAYLOAD: Final[dict[str, Any]] = {
                                 "items": {
                                     "type": "object",
                                     "required": ["type"],
-                                    "properties": {"type": _TEXT},
+                                    "properties": {"type": {"type": "string"}},
                                 },
                             },
                         ]
@@ -125,8 +126,8 @@ PAYLOAD: Final[dict[str, Any]] = {
                 },
             },
         },
-        "system": {"type": ["string", "array"]},
-        "tools": {"type": "array", "items": {"type": "object"}},
+        "system": {"type": ["string", "array", "null"]},
+        "tools": {"type": ["array", "null"], "items": {"type": "object"}},
     },
     "example": {
         "model": "claude-sonnet-5-5",
