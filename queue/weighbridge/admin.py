@@ -1,11 +1,14 @@
 """A look at the whole pool: depth, workers, rate."""
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from weighbridge.bucket import Bucket, BucketState
 from weighbridge.connection import RedisClient, queue_errors
+from weighbridge.figures import NO_FIGURES, WorkerFigures, read_figures
 from weighbridge.keys import Keys
+from weighbridge.newest_letters import NEWEST, NewestLetters
 from weighbridge.records import Lane
 
 ALIVE_US = 30_000_000
@@ -15,8 +18,8 @@ SCAN_ROUNDS = 100
 """Thousands of keys that a look at the cache walks through before it gives up counting."""
 
 
-NEWEST_DEAD = 1000
-"""Dead letters whose codes a look counts."""
+RECENT_MS = 300_000
+"""Dead letters younger than five minutes are recent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class WorkerState:
     Args:
         state: ``taking``; ``sitting_out``, for it kept missing slots; ``key_refused``; or empty, if
             it does not say.
+        figures: what it has done since its start, some seconds old.
     """
 
     worker: str
@@ -33,6 +37,24 @@ class WorkerState:
     concurrency: int
     state: str
     seen_s: float
+    figures: WorkerFigures = NO_FIGURES
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What lies in the queue; numbers are of jobs, but for the inbox's entries.
+
+    Args:
+        queue_bytes: of the live jobs' payloads.
+    """
+
+    interactive: int
+    batch: int
+    leased: int
+    later: int
+    queue_bytes: int
+    dead: int
+    inbox: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +64,7 @@ class PoolState:
     Args:
         queue_bytes: of the live jobs' payloads.
         dead_codes: why the newest dead letters failed, the most frequent first, 1,000 at most.
+        dead_recent: why those among them failed that are no older than five minutes.
         cached: results in the cache; None if there were too many to walk through, or nobody did.
     """
 
@@ -57,6 +80,7 @@ class PoolState:
     cached: int | None
     scope: dict[str, str]
     workers: tuple[WorkerState, ...]
+    dead_recent: dict[str, int] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:
@@ -71,6 +95,25 @@ class Admin:
         self._redis = redis
         self._keys = keys
         self._bucket = bucket
+        self._newest = NewestLetters()
+
+    async def depth(self) -> Depth:
+        """Read what lies in the queue, with no more rights than a worker has.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            return _depth(await self._depth_pipeline().execute())
+
+    async def limit(self) -> BucketState:
+        """Read how the limit stands.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            return await self._bucket.inspect()
 
     async def ping(self) -> None:
         """Ask whether the server answers.
@@ -91,37 +134,43 @@ class Admin:
             QueueUnreachable: the server does not answer.
         """
         with queue_errors():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.zcard(self._keys.ready(Lane.INTERACTIVE))
-            pipe.zcard(self._keys.ready(Lane.BATCH))
-            pipe.zcard(self._keys.leased)
-            pipe.zcard(self._keys.later)
-            pipe.hget(self._keys.bytes, "sum")
-            pipe.xlen(self._keys.dead)
-            pipe.xlen(self._keys.inbox)
-            pipe.xrevrange(self._keys.dead, count=NEWEST_DEAD)
+            pipe = self._depth_pipeline()
+            pipe.xrevrange(self._keys.dead, min=self._newest.unread, count=NEWEST)
             pipe.hgetall(self._keys.scope)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.time()
             *numbers, letters, scope, visits, (at_s, at_us) = await pipe.execute()
-            interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
+            depth = _depth(numbers)
             now = at_s * 1_000_000 + at_us
+            if not self._newest.add(letters, depth.dead):
+                whole: Any = await self._redis.xrevrange(self._keys.dead, count=NEWEST)
+                self._newest.add(whole, depth.dead)
             return PoolState(
-                interactive=interactive,
-                batch=batch,
-                leased=leased,
-                later=later,
-                queue_bytes=int(queue_bytes or 0),
-                dead=dead,
-                dead_codes=dict(
-                    Counter(fields[b"code"].decode() for _, fields in letters).most_common()
-                ),
-                inbox=inbox,
+                interactive=depth.interactive,
+                batch=depth.batch,
+                leased=depth.leased,
+                later=depth.later,
+                queue_bytes=depth.queue_bytes,
+                dead=depth.dead,
+                dead_codes=self._newest.codes(),
+                dead_recent=self._newest.codes(since_ms=now // 1000 - RECENT_MS),
+                inbox=depth.inbox,
                 limit=await self._bucket.inspect(),
                 cached=await self._cached() if count_cached else None,
                 scope={name.decode(): value.decode() for name, value in scope.items()},
                 workers=await self._workers(visits, now),
             )
+
+    def _depth_pipeline(self) -> Any:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zcard(self._keys.ready(Lane.INTERACTIVE))
+        pipe.zcard(self._keys.ready(Lane.BATCH))
+        pipe.zcard(self._keys.leased)
+        pipe.zcard(self._keys.later)
+        pipe.hget(self._keys.bytes, "sum")
+        pipe.xlen(self._keys.dead)
+        pipe.xlen(self._keys.inbox)
+        return pipe
 
     async def _cached(self) -> int | None:
         cursor, found = 0, 0
@@ -138,7 +187,7 @@ class Admin:
         living = [(worker.decode(), now - seen) for worker, seen in visits if now - seen < ALIVE_US]
         pipe = self._redis.pipeline(transaction=False)
         for worker, _ in living:
-            pipe.hmget(self._keys.worker(worker), ["version", "concurrency", "state"])
+            pipe.hmget(self._keys.worker(worker), ["version", "concurrency", "state", "figures"])
         rows = await pipe.execute() if living else []
         return tuple(
             WorkerState(
@@ -147,7 +196,15 @@ class Admin:
                 concurrency=int(concurrency or 0),
                 state=(state or b"").decode(),
                 seen_s=age / 1_000_000,
+                figures=read_figures(figures),
             )
-            for (worker, age), (version, concurrency, state) in zip(living, rows, strict=True)
+            for (worker, age), (version, concurrency, state, figures) in zip(
+                living, rows, strict=True
+            )
             if version  # those who draw permits for calls of their own are no workers
         )
+
+
+def _depth(numbers: Sequence[Any]) -> Depth:
+    interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
+    return Depth(interactive, batch, leased, later, int(queue_bytes or 0), dead, inbox)

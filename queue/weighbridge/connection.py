@@ -19,10 +19,10 @@ COMMAND_TIMEOUT_S = 5.0
 """One command's reply; scripts are idempotent, so a repeated one is harmless."""
 
 BLOCKING_TIMEOUT_S = 15.0
-"""Longer than any blocking wait of ours (POLL_S): redis-py counts a wait as silence."""
+"""Longer than any blocking wait of ours (10 s, on the inbox): redis-py counts a wait as silence."""
 
 POLL_S = 5.0
-"""The longest wait on a list or stream before an idle reader looks by itself."""
+"""The longest wait of a worker that has something to do before it looks again by itself."""
 
 
 class PatientRetry(Retry):

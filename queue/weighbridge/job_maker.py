@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from weighbridge.preparation import Preparation, RawPayload
 from weighbridge.records import Job, Lane
 from weighbridge.settings import QueueSettings
+from weighbridge.trace_context import current_trace
 
 
 class JobMaker:
@@ -36,4 +37,6 @@ class JobMaker:
         shared_by = self._partition if partition is None else partition
         prepared = await self._preparation.prepare(raw, betas=betas, partition=shared_by)
         submits = self._producer if producer is None else producer
-        return Job(prepared.digest, prepared.payload, lane, submits, self._deadline_us)
+        return Job(
+            prepared.digest, prepared.payload, lane, submits, self._deadline_us, current_trace()
+        )

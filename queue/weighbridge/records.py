@@ -55,6 +55,8 @@ class Job:
     producer: str
     deadline_us: int
     """From the moment of the submit."""
+    trace: str = ""
+    """The submitter's trace context, see ``trace_context.py``; or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Lease:
         verdict: empty for a call; otherwise the code under which the job must be ended uncalled.
         slot_us: wait until the permit allows the call, counted from the start of the request.
         ends_us: when the lease ends, counted likewise.
+        trace: the trace contexts of those who submitted the job, see ``trace_context.py``.
     """
 
     digest: str
@@ -79,6 +82,7 @@ class Lease:
     betas: tuple[str, ...]
     producer: str
     age_us: int
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Scripts:
         self._observe = Script("observe", flags=flags)
         self._permit = Script("permit", flags=flags)
         self._scope = Script("scope", flags=flags)
+        self._note_figures = Script("note_figures", flags=flags)
 
     async def submit(
         self,
@@ -240,6 +241,10 @@ class Scripts:
         slots_us = tuple(int(slot) for slot in slots)
         return PermitReply(int(visit), int(longest), int(interval), slots_us)
 
+    async def note_figures(self, redis: RedisClient, worker: str, figures: bytes) -> None:
+        """Note a worker's figures, unless it is gone."""
+        await self._note_figures(redis, (self._keys.worker(worker),), (figures,))
+
     async def claim_scope(self, redis: RedisClient, scope: dict[str, str]) -> dict[str, str]:
         """Write the scope if there is none; returns the one that stands."""
         args = [word for pair in scope.items() for word in pair]
@@ -260,13 +265,13 @@ def _submission_args(submission: Submission) -> list[Arg]:
         int(submission.force),
         submission.reply,
         submission.entry,
+        job.trace,
     ]
 
 
 def _lease(row: Sequence[Any]) -> Lease:
-    digest, token, verdict, slot, ends, deliveries, attempts, lane, model, betas, producer, age = (
-        row
-    )
+    digest, token, verdict, slot, ends, *rest = row
+    deliveries, attempts, lane, model, betas, producer, age, trace = rest
     return Lease(
         digest=_text(digest),
         token=int(token),
@@ -280,6 +285,7 @@ def _lease(row: Sequence[Any]) -> Lease:
         betas=tuple(beta for beta in _text(betas).split(",") if beta),
         producer=_text(producer),
         age_us=int(age),
+        trace=_text(trace),
     )
 
 

@@ -18,8 +18,8 @@ from weighbridge.errors import QueueFull
 from weighbridge.keys import Keys
 from weighbridge.records import Result
 from weighbridge_worker.calls import PermanentFailure
-from weighbridge_worker.cli.dead_words import ReplayTally
 from weighbridge_worker.cli.duration import describe_duration, parse_duration
+from weighbridge_worker.replays import ReplayTally
 from weighbridge_worker.sandbox import sandbox
 from weighbridge_worker.sandbox.faults import Fault
 

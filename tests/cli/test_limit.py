@@ -19,8 +19,8 @@ from weighbridge.bucket import FAILING, Bucket, BucketState, Refusal
 from weighbridge.exchange import TakeRequest
 from weighbridge.keys import Keys
 from weighbridge.scripts import Scripts
-from weighbridge_worker.cli.limit_words import HOLDS, describe_limit
 from weighbridge_worker.counter import HOLD_CODES
+from weighbridge_worker.watch.limit_words import HOLDS, describe_limit
 
 pytestmark = pytest.mark.asyncio
 KEYS = Keys()

@@ -17,6 +17,7 @@ from weighbridge.settings import QueueSettings
 from weighbridge_worker.inbox import Request
 from weighbridge_worker.intake import Intake
 from weighbridge_worker.logs import make_logger
+from weighbridge_worker.tally import Tally
 
 ENTRY = "1700000000000-0"
 REPLY = re.compile(r"\S+ [01] \S+")
@@ -95,6 +96,7 @@ def _reader() -> Intake:
         Scripts(keys),
         QueueSettings(),
         nowhere,
+        Tally(),
         make_logger("error", "json"),
         worker="fuzz",
         reply_ttl_ms=1,

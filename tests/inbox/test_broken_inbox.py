@@ -17,6 +17,7 @@ from weighbridge.keys import Keys
 from weighbridge.scripts import INBOX_GROUP, Scripts
 from weighbridge.settings import QueueSettings
 from weighbridge_worker.intake import PAUSE_S, Intake
+from weighbridge_worker.tally import Tally
 
 pytestmark = pytest.mark.asyncio
 KEYS = Keys()
@@ -113,6 +114,7 @@ async def running_intake(
             Scripts(KEYS),
             settings or QueueSettings(redis_url=url),
             draining,
+            Tally(),
             log,
             worker="worker",
             reply_ttl_ms=60_000,

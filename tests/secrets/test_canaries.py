@@ -1,7 +1,9 @@
 """Planted secrets are found nowhere that they may not be, however a run goes."""
 
 import json
+import socket
 import subprocess
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -75,7 +77,15 @@ def settings(home: Path, url: str, base_url: str) -> dict[str, str]:
         ANTHROPIC_ADMIN_KEY=ADMIN_KEY,
         ANTHROPIC_BASE_URL=base_url,
         PYTHONASYNCIODEBUG="1",
+        OTEL_TRACES_EXPORTER="console",
+        OTEL_BSP_SCHEDULE_DELAY="50",
     )
+
+
+def metrics(port: int) -> str:
+    """Read what a worker exposes."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return bytes(answer.read()).decode()
 
 
 def command_line(pid: int) -> str:
@@ -105,10 +115,12 @@ async def test_nothing_planted_comes_out(tmp_path: Path) -> None:
         looking.config_set("requirepass", PASSWORD)
         async with endpoint() as base_url:
             env = settings(tmp_path, server.url, base_url)
+            port = free_port()
             log = tmp_path / "worker.log"
             lines = []
             with log.open("wb") as stream:
-                worker = subprocess.Popen([*COMMAND, "worker"], env=env, stderr=stream)
+                own_env = env | {"WEIGHBRIDGE_HEALTH_PORT": str(port)}
+                worker = subprocess.Popen([*COMMAND, "worker"], env=own_env, stderr=stream)
                 try:
                     await until(lambda: looking.zcard(KEYS.workers), within_s=60)
                     lines.append(command_line(worker.pid))
@@ -120,6 +132,8 @@ async def test_nothing_planted_comes_out(tmp_path: Path) -> None:
                     )
                     await client_submits(server.url, "hangs", "unauthorized")
                     await until(lambda: "key_refused" in log.read_text(), within_s=30)
+                    await until(lambda: "process weighbridge" in log.read_text(), within_s=30)
+                    exposed = await to_thread.run_sync(metrics, port)
                     stored = dump(looking)
                 finally:
                     worker.kill()  # a crash, with a call in flight
@@ -136,19 +150,28 @@ async def test_nothing_planted_comes_out(tmp_path: Path) -> None:
     ]
     assert own.returncode == 0, own.stderr
     for place, text in {
-        "worker's log": log.read_text(),
+        "worker's log, and its spans": log.read_text(),
+        "metrics": exposed,
         "count's stderr": counted.stderr,
         "stderr of count --with-workers": own.stderr,
         "command line": "".join(lines),
     }.items():
         assert_clean(place, text, *SECRETS, TEXT)
     assert any(TEXT in value for value in stored.values()), "the search would find nothing"
+    assert 'weighbridge_worker_calls_total{outcome="key_refused"} ' in exposed
+    assert "anthropic.messages.count_tokens" in log.read_text()
     for key, value in stored.items():
         assert_clean("key", key, *SECRETS, TEXT)
         assert_clean(key, value, *SECRETS)
         # The payload itself, and what the endpoint said of it to whoever sent it.
         if not key.startswith((KEYS.payload(""), "weighbridge:1:result:")):
             assert_clean(key, value, TEXT)
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def encode(body: dict[str, object]) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.trace import Tracer
 from support.pools import running_pool
 
 from weighbridge.settings import QueueSettings
@@ -63,6 +64,7 @@ async def running_gateway(
     pool: bool = True,
     queue: QueueSettings | None = None,
     rpm: int = 60_000,
+    tracer: Tracer | None = None,
     **settings: Any,
 ) -> AsyncIterator[GatewayUnderTest]:
     """Run a gateway and a stand-in while the block runs, and a worker between them if ``pool``."""
@@ -70,30 +72,37 @@ async def running_gateway(
         worker = WorkerSettings(base_url=stand_in.base_url, api_key="test")
         async with (
             anthropic_counter(worker) as counter,
-            _pool(url, counter, rpm=rpm, runs=pool),
-            only_gateway(url, stand_in, queue=queue, **settings) as running,
+            _pool(url, counter, rpm=rpm, runs=pool, tracer=tracer),
+            only_gateway(url, stand_in, queue=queue, tracer=tracer, **settings) as running,
         ):
             yield running
 
 
 @asynccontextmanager
 async def only_gateway(
-    url: str, stand_in: Sandbox, *, queue: QueueSettings | None = None, **settings: Any
+    url: str,
+    stand_in: Sandbox,
+    *,
+    queue: QueueSettings | None = None,
+    tracer: Tracer | None = None,
+    **settings: Any,
 ) -> AsyncIterator[GatewayUnderTest]:
     """Run a gateway alone while the block runs."""
     chosen = GatewaySettings(**{"port": 0, "drain_s": 1.0, **settings})
     log = make_logger("error", "json")
     async with (
-        open_gateway(queue or QueueSettings(redis_url=url), chosen, log) as gateway,
+        open_gateway(queue or QueueSettings(redis_url=url), chosen, log, tracer=tracer) as gateway,
         serving(gateway) as server,
     ):
         yield GatewayUnderTest(server.base_url, gateway, server, stand_in)
 
 
 @asynccontextmanager
-async def _pool(url: str, counter: Any, *, rpm: int, runs: bool) -> AsyncIterator[None]:
+async def _pool(
+    url: str, counter: Any, *, rpm: int, runs: bool, tracer: Tracer | None
+) -> AsyncIterator[None]:
     if not runs:
         yield
         return
-    async with running_pool(url, counter, rpm=rpm):
+    async with running_pool(url, counter, rpm=rpm, tracer=tracer):
         yield

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+from opentelemetry.trace import Tracer
 
 from weighbridge.connection import connect
 from weighbridge.scope import make_scope
@@ -44,6 +45,7 @@ async def running_pool(
     scope: dict[str, str] | None = None,
     leaves_if_refused: bool = False,
     max_queue: int = 100_000,
+    tracer: Tracer | None = None,
     **settings: Any,
 ) -> AsyncIterator[Pool]:
     """Run a worker while the block runs, and drain it."""
@@ -52,7 +54,13 @@ async def running_pool(
     log = make_logger("error", "json")
     async with (
         open_pool(
-            queue, worker, counter, scope or SCOPE, log, leaves_if_refused=leaves_if_refused
+            queue,
+            worker,
+            counter,
+            scope or SCOPE,
+            log,
+            leaves_if_refused=leaves_if_refused,
+            tracer=tracer,
         ) as pool,
         anyio.create_task_group() as tasks,
     ):

@@ -172,6 +172,7 @@ class Executor:
         except TimeoutError:
             late = PassingFailure("timeout", "the lease ended before the answer came")
             return self._retry(held, late)
+        self._log.debug("job_counted", digest=lease.digest[:12], attempts=lease.attempts + 1)
         return Settle(_counted(lease, tokens), tokens, call_failed=False)
 
     def _retry(self, held: HeldLease, error: PassingFailure) -> Decision:

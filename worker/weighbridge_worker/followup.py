@@ -12,6 +12,7 @@ from weighbridge_worker.executor import Decision, HeldLease, Hold, Release, Retr
 from weighbridge_worker.feedback import Feedback
 from weighbridge_worker.settler import Settler
 from weighbridge_worker.taker import Taker
+from weighbridge_worker.tally import Tally
 
 
 class FollowUp:
@@ -31,6 +32,7 @@ class FollowUp:
         settler: Settler,
         taker: Taker,
         feedback: Feedback,
+        tally: Tally,
         key_refused: Callable[[str, str], None],
         probed: Callable[[PassingFailure | None], None],
         log: FilteringBoundLogger,
@@ -40,6 +42,7 @@ class FollowUp:
         self._settler = settler
         self._taker = taker
         self._feedback = feedback
+        self._tally = tally
         self._key_refused = key_refused
         self._probed = probed
         self._log = log
@@ -51,7 +54,7 @@ class FollowUp:
             self._taker.heard(held, failed=failed)
         try:
             if isinstance(decision, Settle):
-                self._settler.settle(held, decision.result)
+                self._settler.settle(held, decision)
             elif isinstance(decision, Retry):
                 await self._jobs.retry(held.lease, decision.delay_s)
             elif isinstance(decision, Release):
@@ -60,6 +63,7 @@ class FollowUp:
             digest = held.lease.digest[:12]
             self._log.warning("lease_left", digest=digest, error=type(error).__name__)
         if isinstance(decision, Hold):
+            self._tally.slot_missed()
             self._taker.missed(held)
         else:
             self._taker.finished(held)
@@ -79,8 +83,11 @@ class FollowUp:
     async def _penalise(self, code: str, refusal: Refusal) -> None:
         """Pause the fleet; the worker whose 429 began the penalty says so, once for all."""
         if await self._bucket.penalise(refusal):
-            event = "holding" if refusal.hold else "throttled"
-            self._log.warning(event, code=code, pause_s=refusal.wait_s)
+            self._tally.penalised()
+            if refusal.hold:
+                self._log.warning("holding", code=code, pause_s=refusal.wait_s)
+            else:
+                self._log.warning("throttled", code=code, pause_s=refusal.wait_s)
 
     async def _learn(self, held: HeldLease, decision: Settle) -> None:
         """Take what an answer tells: of the key, of a hold, of the endpoint's bucket."""

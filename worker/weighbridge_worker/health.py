@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 READY_S = 15.0
-"""Within this a ready worker's visit was answered. Its waits between two visits are 5 s at most,
+"""Within this a ready worker's visit was answered. Its waits between two visits are 8 s at most,
 10 s in a fleet of 500; the rest is for the answer."""
 
 SETTLE_S = 15.0

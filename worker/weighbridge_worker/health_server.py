@@ -1,4 +1,5 @@
-"""``GET /live`` and ``/ready``: a worker's health over HTTP, 200 or 503 with the report as JSON.
+"""``GET /live`` and ``/ready``: a worker's health over HTTP, 200 or 503 with the report as JSON;
+``GET /metrics``: what it has done, and what lies in the queue, for Prometheus.
 
 It runs on the worker's own loop, so that a loop that stands still does not answer.
 """
@@ -13,12 +14,19 @@ from aiohttp import web
 from weighbridge.errors import SettingsError
 from weighbridge_worker.health import HealthReport
 
+Expose = Callable[[str], Awaitable[tuple[bytes, str]]]
+"""Writes the metrics in the form that an ``Accept`` header asks for; gives their content type."""
+
 
 @asynccontextmanager
 async def health_server(
-    report: Callable[[], Awaitable[HealthReport]], host: str, port: int
+    report: Callable[[], Awaitable[HealthReport]], expose: Expose, host: str, port: int
 ) -> AsyncIterator[None]:
     """Answer while the block runs; port 0 answers nothing.
+
+    Args:
+        report: judges the worker.
+        expose: writes its metrics.
 
     Raises:
         SettingsError: the address cannot be had.
@@ -35,9 +43,14 @@ async def health_server(
         seen = await report()
         return _answer(seen, good=seen.ready)
 
+    async def metrics(request: web.Request) -> web.Response:
+        text, content_type = await expose(request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
+
     application = web.Application()
     application.router.add_get("/live", live)
     application.router.add_get("/ready", ready)
+    application.router.add_get("/metrics", metrics)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from weighbridge.connection import POLL_S, RedisClient
+from weighbridge.connection import RedisClient
 from weighbridge.keys import Keys
 from weighbridge.scripts import INBOX_GROUP, Scripts
 
@@ -23,8 +23,12 @@ READ_BYTES = 8 * 2**20
 CLAIM_IDLE_MS = 30_000
 """An entry that its reader left for so long is taken over; handling one twice is harmless."""
 
-CLAIM_EVERY_S = 10.0
-"""Between two walks through what is pending."""
+CLAIM_EVERY_S = 20.0
+"""Between two walks of one worker through what is pending; the others' walks lie in between."""
+
+READ_S = 10.0
+"""The longest wait for entries; well within what a connection may be silent
+(``connection.BLOCKING_TIMEOUT_S``)."""
 
 RETIRE_EVERY_S = 60.0
 
@@ -96,7 +100,7 @@ class Inbox:
                 self._worker,
                 {self._keys.inbox: ">"},
                 count=self._read_at_once,
-                block=None if self._cursor != FIRST else int(POLL_S * 1000),
+                block=None if self._cursor != FIRST else int(READ_S * 1000),
             )
         requests = _requests(reply)
         self._suit_size(requests)

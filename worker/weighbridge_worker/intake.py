@@ -21,9 +21,11 @@ from weighbridge.preparation import Preparation
 from weighbridge.records import Failed, Job, Lane, Result, encode_reply
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
-from weighbridge.submitter import Admission, Submitter
+from weighbridge.submitter import Submitter
+from weighbridge.trace_context import pack_trace
 from weighbridge_worker.executor import Draining
 from weighbridge_worker.inbox import Inbox, Request
+from weighbridge_worker.tally import Tally
 
 Asked = tuple[Request, Submission]
 
@@ -68,6 +70,7 @@ class Intake:
         scripts: Scripts,
         settings: QueueSettings,
         draining: Draining,
+        tally: Tally,
         log: FilteringBoundLogger,
         *,
         worker: str,
@@ -77,6 +80,7 @@ class Intake:
         self._scripts = scripts
         self._settings = settings
         self._draining = draining
+        self._tally = tally
         self._log = log
         self._reply_ttl_ms = reply_ttl_ms
         self._inbox = Inbox(redis, reading, keys, scripts, worker=worker)
@@ -134,6 +138,7 @@ class Intake:
             try:
                 asked.append((request, await self._submission(request)))
             except WeighbridgeError as error:
+                self._tally.taken_in("refused")
                 await self._answer(request, Failed(code=error.code, message=str(error)))
             except Exception as error:  # a bug must not end the worker, nor come back for ever
                 self._log.error("request_crashed", entry=request.entry, error=type(error).__name__)
@@ -148,17 +153,22 @@ class Intake:
         try:
             admissions = await self._submitter.submit([submission for _, submission in asked])
         except (OutOfMemoryError, WeighbridgeError):
-            return await self._wait("server_full", asked)
+            self._log.warning("server_full", waiting=len(asked))
+            return await self._wait(asked)
         refused = []
         for pair, admission in zip(asked, admissions, strict=True):
             if isinstance(admission, QueueFull):
                 refused.append(pair)
-            elif isinstance(admission, Admission) and admission.result is not None:
+                continue
+            self._tally.taken_in(admission.cache)
+            if admission.result is not None:
                 await self._answer(pair[0], admission.result)
-        return await self._wait("queue_full", refused) if refused else []
+        if not refused:
+            return []
+        self._log.warning("queue_full", waiting=len(refused))
+        return await self._wait(refused)
 
-    async def _wait(self, event: str, refused: Sequence[Asked]) -> list[Asked]:
-        self._log.warning(event, waiting=len(refused))
+    async def _wait(self, refused: Sequence[Asked]) -> list[Asked]:
         await self._pause()
         if self._draining.is_set():
             return []
@@ -202,6 +212,7 @@ class Intake:
             _lane(fields),
             _name(fields, "producer", "inbox"),
             _deadline_us(fields, self._settings.deadline_s),
+            _trace(fields),
         )
         reply = f"{request.entry} {int(_bell(request))} {_reply_id(request)}"
         return Submission(job, reply=reply, entry=request.entry)
@@ -235,6 +246,12 @@ def _lane(fields: Mapping[str, bytes]) -> Lane:
         return Lane(fields.get("lane", b"batch").decode(errors="replace"))
     except ValueError:
         raise BadRequest("the field 'lane' takes interactive or batch") from None
+
+
+def _trace(fields: Mapping[str, bytes]) -> str:
+    """Return the producer's trace context; what is none is passed over, as the W3C wants it."""
+    parent, state = (fields.get(name, b"") for name in ("traceparent", "tracestate"))
+    return pack_trace(parent.decode(errors="replace"), state.decode(errors="replace"))
 
 
 def _deadline_us(fields: Mapping[str, bytes], default_s: float) -> int:

@@ -9,12 +9,15 @@ from importlib.metadata import version
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
+from opentelemetry.trace import Tracer
 from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
+from weighbridge.admin import Admin
 from weighbridge.bucket import Bucket, interval_us
 from weighbridge.connection import RedisClient, connect, connect_unrepeated, queue_errors
 from weighbridge.errors import ScopeMismatch
+from weighbridge.figures import WorkerFigures
 from weighbridge.jobs import Jobs
 from weighbridge.keys import Keys
 from weighbridge.scripts import Scripts
@@ -26,9 +29,14 @@ from weighbridge_worker.feedback import Feedback
 from weighbridge_worker.followup import FollowUp
 from weighbridge_worker.health import HealthFacts, HealthReport, judge
 from weighbridge_worker.intake import Intake
+from weighbridge_worker.measured_counter import MeasuredCounter
+from weighbridge_worker.reporter import Reporter
 from weighbridge_worker.settings import WorkerSettings
 from weighbridge_worker.settler import Settler
+from weighbridge_worker.spans import Spans
 from weighbridge_worker.taker import Taker, TakerSettings
+from weighbridge_worker.tally import Tally
+from weighbridge_worker.traced import traced_counter, traced_executor
 
 PATIENCE = 7
 """Failed probes in a row, about a minute, after which a worker leaves that may."""
@@ -51,6 +59,7 @@ class Pool:
         redis: RedisClient,
         unrepeated: RedisClient,
         scope: dict[str, str],
+        spans: Spans | None,
         log: FilteringBoundLogger,
         *,
         leaves_if_refused: bool,
@@ -74,15 +83,19 @@ class Pool:
         self._failed_probes = 0
         self._jobs = Jobs(redis, unrepeated, keys, scripts, worker.retention)
         self._bucket = Bucket(redis, keys, scripts, rpm=worker.rate)
-        self._settler = Settler(self._jobs, self._log)
+        self.admin = Admin(redis, keys, self._bucket)
+        """This worker's own look at the pool."""
+        self._tally = Tally()
+        self._settler = Settler(self._jobs, self._tally, self._log)
         self._ceiling = Ceiling(interval_us(worker.rate))
-        self._executor = Executor(
-            counter,
+        executor = Executor(
+            traced_counter(MeasuredCounter(counter, self._tally), spans),
             self._ceiling,
             self._draining,
             self._log,
             max_attempts=worker.max_attempts,
         )
+        self._executor = traced_executor(executor, spans)
         self._intake = Intake(
             redis,
             unrepeated,
@@ -90,6 +103,7 @@ class Pool:
             scripts,
             queue,
             self._draining,
+            self._tally,
             self._log,
             worker=name,
             reply_ttl_ms=worker.retention.reply_ms,
@@ -114,10 +128,12 @@ class Pool:
             self._settler,
             self._taker,
             Feedback(self._bucket, self._log, rpm=worker.rate),
+            self._tally,
             self._key_refused,
             self._probed,
             self._log,
         )
+        self._reporter = Reporter(redis, scripts, self._tally, self._draining, worker=name)
         self._tasks: TaskGroup
 
     def drain(self) -> None:
@@ -134,6 +150,10 @@ class Pool:
         self._draining.set()
         self._taker.wake()
         self._intake.wake()
+
+    def figures(self) -> WorkerFigures:
+        """Return what this worker has done since its start."""
+        return self._tally.figures()
 
     async def health(self) -> HealthReport:
         """Judge this worker by what it was seen to do."""
@@ -183,6 +203,7 @@ class Pool:
                 async with anyio.create_task_group() as self._tasks:
                     task_status.started()
                     self._tasks.start_soon(self._intake.run)
+                    self._tasks.start_soon(self._reporter.run)
                     await self._taker.run()
                     # Leaving the group waits for the calls in flight, for as long as a drain may.
             await self._taker.give_missed_back()
@@ -247,6 +268,7 @@ async def open_pool(
     log: FilteringBoundLogger,
     *,
     leaves_if_refused: bool = False,
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[Pool]:
     """Make a pool with connections of its own, and close them.
 
@@ -254,8 +276,10 @@ async def open_pool(
         leaves_if_refused: end with ``KeyRefused`` where the endpoint refuses the key, with
             ``PassingFailure`` where most calls fail for a minute; otherwise the worker stays away
             from the queue but for a probe, until the key is accepted, the endpoint well again.
+        tracer: makes the spans; without one there are none.
     """
     redis, unrepeated = connect(queue.redis_url), connect_unrepeated(queue.redis_url)
+    spans = Spans(tracer, queue.namespace, worker.base_url) if tracer is not None else None
     try:
         yield Pool(
             queue,
@@ -264,6 +288,7 @@ async def open_pool(
             redis,
             unrepeated,
             scope,
+            spans,
             log,
             leaves_if_refused=leaves_if_refused,
         )

@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.jobs import Jobs, Verdict
-from weighbridge.records import Counted, Failed
-from weighbridge_worker.executor import HeldLease
+from weighbridge_worker.executor import HeldLease, Settle
+from weighbridge_worker.tally import Tally
 
 BATCH = 128
 """Jobs a round trip settles at most."""
@@ -19,24 +19,27 @@ BATCH = 128
 AGAIN_S = 0.5
 """Between two tries while the server is away."""
 
+_Ending = tuple[HeldLease, Settle]
+
 
 class Settler:
     """Takes verdicts from executors and settles them until its door is closed."""
 
-    def __init__(self, jobs: Jobs, log: FilteringBoundLogger) -> None:
+    def __init__(self, jobs: Jobs, tally: Tally, log: FilteringBoundLogger) -> None:
         self._jobs = jobs
+        self._tally = tally
         self._log = log
-        self._send: MemoryObjectSendStream[tuple[Verdict, float]]
+        self._send: MemoryObjectSendStream[_Ending]
         self.settled_at: float | None = None
         """When results were last settled, by the loop's clock."""
         self.unsettled_since: float | None = None
         """Since when results wait to be settled."""
 
-    def settle(self, held: HeldLease, result: Counted | Failed) -> None:
+    def settle(self, held: HeldLease, decision: Settle) -> None:
         """Hand a verdict in."""
         if self.unsettled_since is None:
             self.unsettled_since = anyio.current_time()
-        self._send.send_nowait((Verdict(held.lease, result), held.ends_at))
+        self._send.send_nowait((held, decision))
 
     def close(self) -> None:
         """Let ``run`` return once everything handed in is settled."""
@@ -45,20 +48,21 @@ class Settler:
     async def run(self, *, task_status: TaskStatus[None]) -> None:
         """Settle batch by batch until closed; started once verdicts can be handed in."""
         # No bound of its own: no more verdicts wait here than the worker has places.
-        self._send, receive = anyio.create_memory_object_stream[tuple[Verdict, float]](math.inf)
+        self._send, receive = anyio.create_memory_object_stream[_Ending](math.inf)
         with self._send, receive:
             task_status.started()
             async for first in receive:
                 batch = [first]
                 while len(batch) < BATCH and receive.statistics().current_buffer_used:
                     batch.append(receive.receive_nowait())
-                ends_at = max(ends for _, ends in batch)
-                await self._settle([verdict for verdict, _ in batch], ends_at)
+                await self._settle(batch)
                 waiting = receive.statistics().current_buffer_used
                 self.unsettled_since = anyio.current_time() if waiting else None
 
-    async def _settle(self, verdicts: Sequence[Verdict], ends_at: float) -> None:
+    async def _settle(self, batch: Sequence[_Ending]) -> None:
         """Settle, and keep trying while the server is away and a lease may still hold."""
+        ends_at = max(held.ends_at for held, _ in batch)
+        verdicts = [Verdict(held.lease, decision.result) for held, decision in batch]
         while True:
             try:
                 stale = await self._jobs.settle(verdicts)
@@ -69,6 +73,12 @@ class Settler:
                 await anyio.sleep(AGAIN_S)
             else:
                 self.settled_at = anyio.current_time()
+                self._note(batch)
                 if stale:
                     self._log.warning("leases_lost", jobs=stale)
                 return
+
+    def _note(self, batch: Sequence[_Ending]) -> None:
+        for held, decision in batch:
+            called = decision.call_failed is not None
+            self._tally.ended(held, decision.result, called=called)

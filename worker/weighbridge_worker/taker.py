@@ -26,6 +26,9 @@ from weighbridge_worker.standing import Standing
 EARLY_US = 500
 """A turn that is nearer than this has come."""
 
+IDLE_S = 8.0
+"""The longest wait on the doorbell. Ten seconds without a visit look like an outage to take.lua."""
+
 MAX_GRACE_S = 0.25
 MIN_GRACE_S = 0.01
 """Below it no process could keep its slots, at rates whose endpoints forgive far more than ten."""
@@ -256,8 +259,8 @@ class Taker:
             await self._rest(min(reply.visit_us, reply.longest_us) / 1_000_000)
         else:
             self._turn_at = None
-            due_s = POLL_S if reply.due_us is None else reply.due_us / 1_000_000
-            await self._wait_for_doorbell(min(POLL_S, max(due_s, 0.01)))
+            due_s = IDLE_S if reply.due_us is None else reply.due_us / 1_000_000
+            await self._wait_for_doorbell(min(IDLE_S, max(due_s, 0.01)))
 
     async def _until_place_freed(self) -> None:
         self._place_freed = anyio.Event()

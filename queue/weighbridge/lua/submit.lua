@@ -9,8 +9,9 @@
 -- KEYS  deadlines, bucket, inbox
 -- ARGV  1 prefix  2 waiter (who waits, for cancel)  3 max_queue  4 max_bytes (of all live payloads)
 --       5 consumer group of the inbox
---       then 9 a job: digest, lane, producer, model, betas, deadline_us, force ('1' passes a
---       tombstone), reply ('' or a member of replies:<digest>), entry (inbox entry to acknowledge)
+--       then 10 a job: digest, lane, producer, model, betas, deadline_us, force ('1' passes a
+--       tombstone), reply ('' or a member of replies:<digest>), entry (inbox entry to acknowledge),
+--       trace ('' or a line, weighbridge/trace_context.py)
 -- Returns {depth, bytes, interval_us, status…}; status: new, joined, settled, full (of jobs),
 --       full_bytes, payload_missing
 --@include numbers
@@ -21,6 +22,7 @@ local deadlines, bucket, inbox = KEYS[1], KEYS[2], KEYS[3]
 local waiter, max_queue, max_bytes = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local group = ARGV[5]
 local now = server_time()
+local TRACES = 2048 -- bytes of a job's trace contexts
 
 -- Start-time fair queueing: a producer's next job stands one step after its last one, and never
 -- before the lane's virtual time, so that nobody saves up turns.
@@ -57,6 +59,7 @@ local function create(job)
   redis.call('HSET', job_key(job.digest), 'lane', job.lane, 'producer', job.producer,
     'model', job.model, 'betas', job.betas, 'score', score, 'deliveries', 0, 'attempts', 0,
     'submitted', int(now))
+  if job.trace ~= '' then redis.call('HSET', job_key(job.digest), 'trace', job.trace) end
   redis.call('ZADD', ready_key(job.lane), score, job.digest)
 end
 
@@ -70,6 +73,14 @@ local function attach(job)
     redis.call('XACK', inbox, group, job.entry)
     redis.call('XDEL', inbox, job.entry)
   end
+end
+
+-- Whoever joins is noted behind who made the job, once, while there is room.
+local function join_trace(job)
+  if job.trace == '' then return end
+  local noted = redis.call('HGET', job_key(job.digest), 'trace') or ''
+  if string.find(noted, job.trace, 1, true) or #noted + #job.trace > TRACES then return end
+  redis.call('HSET', job_key(job.digest), 'trace', noted .. '\n' .. job.trace)
 end
 
 local function queue_bytes()
@@ -92,6 +103,7 @@ local function submit(job)
   if old[1] then
     improve(job.digest, {lane = old[1], score = tonumber(old[2])}, job.lane, job.producer)
     attach(job)
+    join_trace(job)
     return 'joined'
   end
   if old[3] and not job.force then return refuse(job, 'settled') end
@@ -107,11 +119,11 @@ local function submit(job)
 end
 
 local statuses, fresh = {}, 0
-for i = 6, #ARGV, 9 do
+for i = 6, #ARGV, 10 do
   local status = submit({
     digest = ARGV[i], lane = ARGV[i + 1], producer = ARGV[i + 2], model = ARGV[i + 3],
     betas = ARGV[i + 4], deadline = tonumber(ARGV[i + 5]), force = ARGV[i + 6] == '1',
-    reply = ARGV[i + 7], entry = ARGV[i + 8],
+    reply = ARGV[i + 7], entry = ARGV[i + 8], trace = ARGV[i + 9],
   })
   if status == 'new' then fresh = fresh + 1 end
   statuses[#statuses + 1] = status

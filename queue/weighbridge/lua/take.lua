@@ -19,7 +19,7 @@
 -- Returns {visit_us, longest_us (the longest sleep), left, due_us (-1: nothing falls due),
 --       interval_us, generation, hold, alone (1: a suspect waits until this worker holds nothing),
 --       outage (1: by this visit the fleet holds, for most calls fail), now_us, lease…}; a lease: {digest, token, verdict, slot_us, ends_us,
---       deliveries, attempts, lane, model, betas, producer, age_us}; a held job that another worker
+--       deliveries, attempts, lane, model, betas, producer, age_us, trace}; a held job that another worker
 --       has by now comes back with the verdict `lost`; times are relative to now
 --@include numbers
 --@include jobs
@@ -105,7 +105,7 @@ local function describe(digest, job, token, verdict, slot, ends, deliveries)
   leases[#leases + 1] = {
     digest, token, verdict, int(math.max(0, slot - now)), int(ends - now), deliveries,
     tonumber(job.attempts), job.lane, job.model, job.betas, job.producer,
-    int(now - tonumber(job.submitted)),
+    int(now - tonumber(job.submitted)), job.trace or '',
   }
 end
 
@@ -120,7 +120,7 @@ local function lease(digest, job, verdict, slot)
 end
 
 local function read_job(digest)
-  local names = {'lane', 'deliveries', 'attempts', 'model', 'betas', 'producer', 'submitted', 'score'}
+  local names = {'lane', 'deliveries', 'attempts', 'model', 'betas', 'producer', 'submitted', 'score', 'trace'}
   local values = redis.call('HMGET', job_key(digest), unpack(names))
   if not values[1] then return nil end
   local job = {}
@@ -248,7 +248,7 @@ local function serve_held(bucket, quota)
   for i = FIRST_HELD, #ARGV, 2 do
     local digest, token = ARGV[i], ARGV[i + 1]
     if not holds(digest, token) then
-      leases[#leases + 1] = {digest, token, 'lost', '0', '0', 0, 0, 'batch', '', '', '', '0'}
+      leases[#leases + 1] = {digest, token, 'lost', '0', '0', 0, 0, 'batch', '', '', '', '0', ''}
     elseif served < quota then
       local slot = use_slot(bucket)
       local ends = slot + lease_us

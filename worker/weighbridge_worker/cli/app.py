@@ -165,10 +165,23 @@ def sandbox(
 
 
 @app.command()
-def status(redis: Redis = None, as_json: AsJson = False) -> None:
-    """Show the pool: depth, workers, rate used of the limit, cache."""
+def status(
+    redis: Redis = None,
+    as_json: AsJson = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on looking; without a terminal, a line a change."),
+    ] = False,
+) -> None:
+    """Show the pool: whether it is well, depth, workers, rate used of the limit, cache."""
     from weighbridge_worker.cli.status import run_status
+    from weighbridge_worker.cli.status_watch import run_watch
 
+    if watch and as_json:
+        typer.echo("weighbridge: --json looks once; leave one of --json and --watch out", err=True)
+        raise typer.Exit(ExitStatus.USAGE)
+    if watch:
+        raise typer.Exit(run_watch(redis_url=redis))
     raise typer.Exit(run_status(redis_url=redis, as_json=as_json))
 
 

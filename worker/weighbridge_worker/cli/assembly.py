@@ -17,7 +17,6 @@ from weighbridge.keys import Keys
 from weighbridge.scope import make_scope, scope_id
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings, load
-from weighbridge_worker.cli.limit_words import describe_limit
 from weighbridge_worker.logs import make_logger
 from weighbridge_worker.settings import (
     ANTHROPIC_VERSION,
@@ -26,6 +25,7 @@ from weighbridge_worker.settings import (
     WorkerSettings,
     parse_rpm,
 )
+from weighbridge_worker.watch.limit_words import describe_limit
 
 SANDBOX_RPM = 3000
 SANDBOX_DEPTH = 50

@@ -11,13 +11,13 @@ import typer
 
 from weighbridge.connection import connect, queue_errors
 from weighbridge.dead import DeadLetters, LetterState
-from weighbridge.errors import WeighbridgeError
 from weighbridge.keys import Keys
 from weighbridge.letters import DeadLetter, Selection
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings, load
-from weighbridge_worker.cli.dead_words import ReplayTally, print_letter, print_letters
+from weighbridge_worker.cli.dead_words import print_letter, print_letters
 from weighbridge_worker.cli.exit_status import ExitStatus
+from weighbridge_worker.replays import ReplayTally, replay_each
 
 NONE_MATCHES = "No dead letter matches."
 
@@ -115,13 +115,7 @@ async def _replay(
     async with _opened(settings) as letters:
         chosen = await _choose(letters, names, selection)
         tally.found = len(chosen)
-        for letter in reversed(chosen):
-            try:
-                outcome = await letters.replay(letter)
-            except WeighbridgeError as error:
-                tally.stopped = error
-                return
-            tally.outcomes[outcome] += 1
+        await replay_each(letters, chosen, tally)
 
 
 async def _drop(settings: QueueSettings, names: Sequence[str], selection: Selection) -> int:

@@ -1,12 +1,9 @@
 """Dead letters in words and tables."""
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from weighbridge.dead import LetterState, Replayed
-from weighbridge.errors import WeighbridgeError
+from weighbridge.dead import LetterState
 from weighbridge.letters import DeadLetter
 from weighbridge.records import Counted
 from weighbridge_worker.cli.duration import describe_duration
@@ -15,30 +12,6 @@ WIDTH = 160
 """Of a table that no terminal bounds."""
 
 COLUMNS = ("id", "age", "code", "model", "lane", "producer", "attempts", "payload", "digest")
-
-
-@dataclass(slots=True)
-class ReplayTally:
-    """What became of the letters that were to be replayed.
-
-    Args:
-        stopped: why the rest were not tried.
-    """
-
-    found: int = 0
-    outcomes: Counter[Replayed] = field(default_factory=Counter)
-    stopped: WeighbridgeError | None = None
-
-    def describe(self) -> str:
-        """Say it in a line."""
-        said = [f"Replayed {self.outcomes['replayed']:,} of {self.found:,}"]
-        if counted := self.outcomes["counted"]:
-            said.append(f"{counted:,} counted already, removed from the list")
-        if gone := self.outcomes["payload_gone"]:
-            said.append(f"{gone:,} without a payload any more (payload_gone), still listed")
-        if self.stopped:
-            said.append(f"{self.found - self.outcomes.total():,} not tried")
-        return "; ".join(said) + "."
 
 
 def print_letters(letters: Sequence[DeadLetter]) -> None:

@@ -11,6 +11,7 @@ from anyio.abc import TaskStatus
 from weighbridge.errors import SettingsError
 from weighbridge.settings import QueueSettings, load
 from weighbridge_worker.cli.exit_status import ExitStatus
+from weighbridge_worker.cli.tracing import tracing
 from weighbridge_worker.logs import make_logger
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ async def _serve(queue: QueueSettings, settings: "GatewaySettings") -> None:
     from weighbridge_worker.gateway.service import open_gateway
 
     log = make_logger(settings.log_level, settings.log_format)
-    async with open_gateway(queue, settings, log) as gateway, anyio.create_task_group() as tasks:
+    async with (
+        tracing(os.environ, "gateway", log) as tracer,
+        open_gateway(queue, settings, log, tracer=tracer) as gateway,
+        anyio.create_task_group() as tasks,
+    ):
         server = GatewayServer(gateway)
         await tasks.start(_heed_signals, server)
         log.info("gateway_started", base_url=server.base_url, open=gateway.tenants is None)

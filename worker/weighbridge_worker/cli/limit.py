@@ -56,7 +56,7 @@ def resume(redis: Redis = None) -> None:
 
 
 def _say(state: "BucketState") -> None:
-    from weighbridge_worker.cli.limit_words import describe_limit
+    from weighbridge_worker.watch.limit_words import describe_limit
 
     typer.echo(describe_limit(state) + ".")
 

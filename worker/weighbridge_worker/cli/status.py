@@ -11,14 +11,9 @@ import msgspec
 from weighbridge.admin import PoolState, WorkerState
 from weighbridge.settings import QueueSettings, load
 from weighbridge_worker.cli.assembly import inspect_pool
-from weighbridge_worker.cli.limit_words import describe_limit
-
-STATES = {
-    "taking": "taking",
-    "sitting_out": "sitting out, for it kept missing its slots",
-    "key_refused": "key refused, probing",
-}
-"""The words of ``standing.Standing.state``, for people."""
+from weighbridge_worker.watch.limit_words import describe_limit
+from weighbridge_worker.watch.snapshot import STATES
+from weighbridge_worker.watch.verdict import Trend, judge
 
 
 def run_status(*, redis_url: str | None, as_json: bool) -> int:
@@ -54,7 +49,9 @@ def _rows(namespace: str, state: PoolState) -> list[tuple[str, str]]:
     of_limit = f" of {limit.rpm:,}" if limit.rpm else ""
     eta = f", about {state.depth / limit.rpm * 60:,.0f} s of work" if limit.rpm else ""
     cached = "many" if state.cached is None else f"{state.cached:,}"
+    verdict = judge(state, Trend())
     return [
+        ("verdict", " ".join([verdict.text, *(finding.text for finding in verdict.further)])),
         ("namespace", f"{namespace}  ({state.scope.get('base_url', 'no worker yet')})"),
         ("queued", f"{state.interactive:,} interactive, {state.batch:,} batch{eta}"),
         ("in flight", f"{state.leased:,}"),

@@ -12,6 +12,7 @@ from weighbridge.settings import QueueSettings, load
 from weighbridge_worker.cli.assembly import given_rpm, require_credentials, say
 from weighbridge_worker.cli.auto_rate import log_found, resolve_rate
 from weighbridge_worker.cli.exit_status import ExitStatus
+from weighbridge_worker.cli.tracing import tracing
 from weighbridge_worker.logs import make_logger
 from weighbridge_worker.pool import Pool, open_pool
 from weighbridge_worker.settings import ANTHROPIC_VERSION, SAFE_RPM, WorkerSettings
@@ -36,17 +37,20 @@ async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
     await check_server(queue, log)
     from weighbridge_worker.counter import anthropic_counter
     from weighbridge_worker.health_server import health_server
+    from weighbridge_worker.metrics import WorkerMetrics
 
     scope = make_scope(
         base_url=worker.base_url,
         anthropic_version=ANTHROPIC_VERSION,
         digest_key=queue.digest_key,
     )
-    async with anthropic_counter(worker) as counter:
+    async with anthropic_counter(worker) as counter, tracing(os.environ, "worker", log) as tracer:
         worker = await resolve_rate(queue, worker, counter, partial(log_found, log))
         async with (
-            open_pool(queue, worker, counter, scope, log) as pool,
-            health_server(pool.health, worker.health_host, worker.health_port),
+            open_pool(queue, worker, counter, scope, log, tracer=tracer) as pool,
+            health_server(
+                pool.health, WorkerMetrics(pool).expose, worker.health_host, worker.health_port
+            ),
             anyio.create_task_group() as tasks,
         ):
             await tasks.start(_heed_signals, pool)

@@ -14,19 +14,34 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from weighbridge_worker.gateway import count_tokens, counts, health, jobs, openapi
+from weighbridge_worker.gateway import (
+    count_tokens,
+    counts,
+    dashboard,
+    dead_letters,
+    health,
+    jobs,
+    live,
+    metrics,
+    openapi,
+)
 from weighbridge_worker.gateway.access import Access
 from weighbridge_worker.gateway.api_errors import ApiError
 from weighbridge_worker.gateway.frame import Frame
 from weighbridge_worker.gateway.service import Gateway
+from weighbridge_worker.gateway.traced import Traced
 
 GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
     count_tokens.routes,
     counts.routes,
     jobs.routes,
+    live.routes,
+    dead_letters.routes,
+    metrics.routes,
 )
 PUBLIC: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
     health.routes,
+    dashboard.routes,
     openapi.routes,
 )
 
@@ -36,10 +51,12 @@ def build_app(gateway: Gateway) -> Starlette:
     guarded = [route for routes in GUARDED for route in routes(gateway)]
     public = [route for routes in PUBLIC for route in routes(gateway)]
     _guard(guarded, Access(gateway.tenants))
+    direct = _direct(guarded)
     app = Starlette(
         routes=[*guarded, *public],
         middleware=[
-            Middleware(Frame, direct=_direct(guarded), tally=gateway.tally, log=gateway.log)
+            Middleware(Traced, tracer=gateway.tracer, direct=direct),
+            Middleware(Frame, direct=direct, tally=gateway.tally, log=gateway.log),
         ],
         exception_handlers={HTTPException: _unrouted},
     )

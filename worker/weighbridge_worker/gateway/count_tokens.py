@@ -118,6 +118,7 @@ class CountTokens:
     async def _answer(self, counted: Counted, waited_s: float, send: Send) -> None:
         cache = counted.cache or "miss"
         self._tally.cache[cache] += 1
+        self._tally.waits.note(waited_s)
         body = b'{"input_tokens":%d}' % counted.input_tokens
         headers = [
             (b"content-type", b"application/json"),

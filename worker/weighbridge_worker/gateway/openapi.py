@@ -24,9 +24,14 @@ from weighbridge_worker.gateway.operations import (
     Answer,
     Operation,
 )
+from weighbridge_worker.gateway.operator_operations import (
+    OPERATOR_OPERATIONS,
+    OPERATOR_PARAMETERS,
+)
 from weighbridge_worker.gateway.service import Gateway
 from weighbridge_worker.lines import CountedLine, FailedLine
 
+ALL: Final = (*OPERATIONS, *OPERATOR_OPERATIONS)
 REF: Final = "#/components/schemas/{name}"
 
 
@@ -48,7 +53,7 @@ def openapi(*, guarded: bool) -> dict[str, Any]:
     """
     schemas, components = _schemas()
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in ALL:
         described = _operation(operation, schemas, guarded=guarded)
         paths.setdefault(operation.path, {})[operation.method] = described
     return {
@@ -62,7 +67,7 @@ def openapi(*, guarded: bool) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components | {"Payload": PAYLOAD},
-            "parameters": PARAMETERS,
+            "parameters": PARAMETERS | OPERATOR_PARAMETERS,
             "headers": HEADERS,
             "responses": {str(status): _error(status) for status in ERROR_WORDS},
             "securitySchemes": SECURITY,
@@ -75,7 +80,7 @@ def _schemas() -> tuple[dict[Any, Any], dict[str, Any]]:
     types = list(
         {
             answer.document: None
-            for operation in OPERATIONS
+            for operation in ALL
             for answer in operation.answers.values()
             if not isinstance(answer.document, Mapping)
         }

@@ -170,6 +170,7 @@ ERROR_WORDS: Final[Mapping[int, str]] = {
     403: "The token may not do this.",
     404: "There is no such model or job.",
     408: "The request came too slowly.",
+    409: "Another replay is under way.",
     413: "The body is too large.",
     415: "The body is compressed.",
     429: "The token's rate is reached, or the count took longer than the patience.",

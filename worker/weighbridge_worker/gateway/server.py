@@ -96,6 +96,7 @@ class GatewayServer:
 
     async def _drain(self) -> None:
         await self._stopping.wait()
+        self._gateway.lookout.close()
         self._server.should_exit = True
         await anyio.sleep(self._gateway.settings.drain_s)
         self._gateway.last_call.set()
