@@ -13,7 +13,7 @@ import schemathesis
 from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 from starlette.routing import Route
-from support.gateway_under_test import ALICE, GatewayUnderTest, running_gateway, tokens_file
+from support.gateway_under_test import OPERATOR, GatewayUnderTest, running_gateway, tokens_file
 from support.line_client import count_lines, jsonl, payload
 
 from weighbridge_worker.gateway.app import build_app
@@ -55,11 +55,11 @@ def rows_as_they_are(_context: Any, response: Any) -> str:
 
 @schema.auth()
 class Token:
-    """Shows a tenant's token, where a case does not show a wrong one."""
+    """Shows an operator's token, where a case does not show a wrong one."""
 
     def get(self, _case: Any, _context: Any) -> str:
         """Return what is shown."""
-        return ALICE
+        return OPERATOR
 
     def set(self, case: Any, data: str, _context: Any) -> None:
         """Show it."""
