@@ -91,7 +91,7 @@ def test_the_gateway_answers_as_the_document_says(gateway: GatewayUnderTest, cas
 def test_the_document_is_served_to_everybody(gateway: GatewayUnderTest) -> None:
     with urllib.request.urlopen(f"{gateway.base_url}/openapi.json") as answer:
         assert answer.headers["content-type"] == "application/json"
-        assert json.load(answer) == openapi(guarded=True)
+        assert json.load(answer) == json.loads(json.dumps(openapi(guarded=True)))
 
 
 def test_every_route_is_in_the_document_and_the_other_way_round(gateway: GatewayUnderTest) -> None:
