@@ -18,8 +18,10 @@ class JobWait:
         self._submitter = submitter
         self._mailbox = mailbox
         self._lookup = Lookup(submitter.look)
-        self.run = self._lookup.run
-        """Answers looks until cancelled."""
+
+    async def run(self) -> None:
+        """Answer looks until cancelled."""
+        await self._lookup.run()
 
     async def admit(self, job: Job, *, fresh: bool = False) -> Admission:
         """Submit a job.

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 
@@ -73,7 +74,7 @@ async def ask(port: int, requests: Sequence[bytes], clients: int, seconds: float
     for number in range(clients):
         first = number * len(requests) // clients
         _, asker = await loop.create_connection(
-            lambda first=first: _Asker(requests, first, load), "127.0.0.1", port
+            partial(_Asker, requests, first, load), "127.0.0.1", port
         )
         askers.append(asker)
     await asyncio.sleep(seconds)

@@ -1,5 +1,6 @@
 """Slow, fat and many clients: cut, and nobody else notices."""
 
+import socket
 from contextlib import AsyncExitStack
 
 import anyio
@@ -12,6 +13,7 @@ from support.pools import until
 pytestmark = pytest.mark.asyncio
 ASK = {"model": "claude-sonnet-5-5", "messages": [{"role": "user", "content": "Hello"}]}
 HEAD = f"POST {COUNT_PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\n".encode()
+LIVE = b"GET /live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 BODY = HEAD + b"content-length: 1000\r\n\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 SOON_S = 0.3
@@ -76,6 +78,42 @@ async def test_dripping_does_not_keep_a_connection(redis_url: str, start: bytes)
         tasks.start_soon(drip)
         assert (await answer_of(stream)).startswith(b"HTTP/1.1 408 ")
         tasks.cancel_scope.cancel()
+
+
+async def test_who_does_not_read_his_answers_is_cut(redis_url: str) -> None:
+    async with (
+        running_gateway(redis_url, pool=False, read_timeout_s=SOON_S) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        gateway.server.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        stream = await connected(stack, gateway, b"")
+        await until(lambda: gateway.server.connections)
+        with pytest.raises(anyio.BrokenResourceError):
+            await _ask_and_not_read(stream, gateway)
+        await until(lambda: not gateway.server.connections)
+
+
+async def _ask_and_not_read(stream: SocketStream, gateway: GatewayUnderTest) -> None:
+    answered = gateway.gateway.tally.statuses
+    wanted = 0
+
+    def done() -> bool:
+        return answered[200] == wanted or not gateway.server.connections
+
+    for _ in range(1000):
+        await stream.send(LIVE * 20)
+        wanted += 20
+        await until(done)
+
+
+async def test_who_asks_far_ahead_of_his_answers_is_cut(redis_url: str) -> None:
+    async with (
+        running_gateway(redis_url, pool=False) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        stream = await connected(stack, gateway, LIVE * 1000)
+        await answer_of(stream)
+        assert gateway.gateway.tally.statuses[200] < 100
 
 
 async def test_a_thousand_slow_clients_do_not_block_a_fast_one(redis_url: str) -> None:

@@ -29,6 +29,9 @@ MAX_DISCARDED_BYTES: Final = 64 * 2**20
 """What is read and thrown away of a body that was answered before it came whole; cut off sooner,
 many a client would not see the answer."""
 
+MAX_PIPELINED: Final = 32
+"""Requests sent ahead of their answers; no SDK does that, and uvicorn has no bound of its own."""
+
 SLOW: Final = ApiError(408, "the request came too slowly", code="slow")
 HEAD_TOO_LARGE: Final = ApiError(431, "the request's head is too large", code="head_too_large")
 MALFORMED: Final = ApiError(400, "this is no HTTP request", code="malformed_http")
@@ -44,6 +47,7 @@ class BoundedProtocol(Protocol):
         super().__init__(**given)
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._since_look = 0
         self._discarded = 0
@@ -63,11 +67,14 @@ class BoundedProtocol(Protocol):
         self._unwatch()
         if self._left is not None:
             self._left.set()
+        self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and watch what has not come yet."""
         super().data_received(data)
+        if len(getattr(self, "pipeline", ())) > MAX_PIPELINED:
+            self.transport.close()
         if self._head_missing():
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -99,9 +106,17 @@ class BoundedProtocol(Protocol):
         finally:
             self._left = None
 
-    def cut(self) -> None:
-        """End the connection with what has been written and not been read."""
-        self.transport.abort()
+    def pause_writing(self) -> None:
+        """Stop sending to who does not read, and cut him if he goes on so."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self._limits.read_timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Send again."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP in the shape of every other error."""

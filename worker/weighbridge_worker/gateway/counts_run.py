@@ -68,9 +68,8 @@ class CountsRun:
         self._order = order
         self._connection = connection
         self._send = send
-        self._patience_s = gateway.settings.read_timeout_s
         self._reader = LineReader(gateway.bodies)
-        self._source = LineSource(receive, self._reader, patience_s=self._patience_s)
+        self._source = LineSource(receive, self._reader, patience_s=gateway.settings.read_timeout_s)
         self._give, self._lines = anyio.create_memory_object_stream[ReadLine](0)
         self._open: dict[int, _OpenLine] = {}
         self._answering = anyio.CancelScope()
@@ -186,9 +185,5 @@ class CountsRun:
         ]
 
     async def _write(self, rows: bytes, *, more: bool) -> None:
-        """Send; a client that does not read is cut."""
-        with anyio.move_on_after(self._patience_s) as writing:
-            await self._send({"type": "http.response.body", "body": rows, "more_body": more})
-        if writing.cancelled_caught:
-            self._connection.cut()
-            self._leave()
+        """Send; its connection cuts a client that does not read."""
+        await self._send({"type": "http.response.body", "body": rows, "more_body": more})

@@ -14,6 +14,3 @@ class Connection(Protocol):
 
     def own_pace(self) -> AbstractContextManager[anyio.Event]:
         """Leave the judging to a block; it gets an event that tells that the client has gone."""
-
-    def cut(self) -> None:
-        """End the connection with what has been written and not been read."""

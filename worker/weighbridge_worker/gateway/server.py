@@ -39,8 +39,8 @@ class GatewayServer:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         settings = gateway.settings
-        self._socket = _listen(settings.host, settings.port)
-        host, self.port = self._socket.getsockname()[:2]
+        self.listener = _listen(settings.host, settings.port)
+        host, self.port = self.listener.getsockname()[:2]
         self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
         self._stopping = anyio.Event()
         self._server = Server(
@@ -73,7 +73,7 @@ class GatewayServer:
             tasks.start_soon(self._drain)
             task_status.started()
             try:
-                await self._server.serve(sockets=[self._socket])
+                await self._server.serve(sockets=[self.listener])
             except BaseException:
                 await self._break_off()
                 raise
@@ -92,7 +92,7 @@ class GatewayServer:
         """Close what is open although nobody said that it should end."""
         self._gateway.last_call.set()
         with anyio.move_on_after(LAST_ANSWERS_S, shield=True):
-            await self._server.shutdown(sockets=[self._socket])
+            await self._server.shutdown(sockets=[self.listener])
 
     async def _drain(self) -> None:
         await self._stopping.wait()
