@@ -23,7 +23,7 @@ from weighbridge_worker.watch.snapshot import Snapshot
 from weighbridge_worker.watch.verdict import unreachable
 
 pytestmark = pytest.mark.asyncio
-LOG = make_logger("critical", "json")
+LOG = make_logger("error", "json")
 PATIENCE = aiohttp.ClientTimeout(total=60)
 
 
