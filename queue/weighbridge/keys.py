@@ -83,6 +83,11 @@ class Keys:
         return f"{self.prefix}scope"
 
     @property
+    def job_ids(self) -> str:
+        """The secret with which gateways seal their jobs' ids."""
+        return f"{self.prefix}job_ids"
+
+    @property
     def done(self) -> str:
         return f"{self.prefix}done"
 

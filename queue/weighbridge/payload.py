@@ -98,10 +98,15 @@ def _sorted_betas(given: Iterable[str], in_body: object) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(in_body, list | None):
         raise MalformedPayload("betas must be a list of names, not one text")
     names: list[object] = [*given, *(in_body or ())]
-    return tuple(sorted({_beta_name(name) for name in names}))
+    return tuple(sorted({beta_name(name) for name in names}))
 
 
-def _beta_name(name: object) -> str:
+def beta_name(name: object) -> str:
+    """Check a name for the ``anthropic-beta`` header.
+
+    Raises:
+        MalformedPayload: it is none.
+    """
     if not isinstance(name, str) or not _BETA_NAME.fullmatch(name):
         raise MalformedPayload(
             "a name in betas is not visible ASCII without commas: send one name an entry"

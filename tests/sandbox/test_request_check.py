@@ -109,6 +109,7 @@ REFUSED: dict[str, tuple[object, str]] = {
     ),
     "two tools of one name": (body(tools=[TOOL, TOOL]), "Tool names must be unique"),
     "tools of the wrong kind": (body(tools={"a": 1}), "tools: Input should be a valid list"),
+    "no tools, but no list of none either": (body(tools={}), "tools: Input should be a valid list"),
     "a tool type of the wrong kind": (body(tools=[{"type": 5}]), "tools.0.type"),
     "a system prompt of the wrong kind": (body(system=5), "system: Input should be"),
     "thinking of the wrong kind": (body(thinking=True), "thinking: Input has the wrong type"),

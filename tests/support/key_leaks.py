@@ -6,7 +6,7 @@ import redis
 
 _KEY = re.compile(r"(?P<prefix>\{[^{}]*\}:\d+:)(?P<name>.+)", re.DOTALL)
 _STANDING = re.compile(
-    r"(ready|fair):[^:]+|leased|later|deadlines|bucket|scope|inbox|dead|review", re.DOTALL
+    r"(ready|fair):[^:]+|leased|later|deadlines|bucket|scope|inbox|dead|review|job_ids", re.DOTALL
 )
 _OF_A_JOB = re.compile(r"(?:job|payload|replies):(?P<digest>.+)", re.DOTALL)
 
@@ -14,9 +14,9 @@ _OF_A_JOB = re.compile(r"(?:job|payload|replies):(?P<digest>.+)", re.DOTALL)
 def leaked_keys(client: redis.Redis) -> list[str]:
     """Return the keys without a TTL that may not be without one, sorted.
 
-    Allowed are the live sets, the fair order, bucket, scope, inbox, dead letters and the review
-    log; and of a job its hash, payload and replies while its digest stands in the namespace's
-    ``deadlines``, and the count of bytes while any does.
+    Allowed are the live sets, the fair order, bucket, scope, inbox, dead letters, the review log
+    and the secret of the jobs' ids; and of a job its hash, payload and replies while its digest
+    stands in the namespace's ``deadlines``, and the count of bytes while any does.
     """
     names = sorted(set(client.scan_iter(count=1000)))
     pipeline = client.pipeline(transaction=False)

@@ -1,4 +1,4 @@
-"""JSONL in, JSONL out: what a line of the file means, and what a line of the results says."""
+"""JSONL in, JSONL out: a command's lines, of files and in the order of their results."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -10,14 +10,7 @@ import msgspec
 import typer
 
 from weighbridge.count_stream import Item
-from weighbridge.records import Counted
-
-
-class _Envelope(msgspec.Struct):
-    """A line of the form ``{"id": …, "payload": {…}}``."""
-
-    payload: msgspec.Raw
-    id: str | int | None = None
+from weighbridge_worker.lines import LineId, line_result, open_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +19,7 @@ class Line:
 
     file: str
     number: int
-    id: str | int | None
+    id: LineId
     payload: bytes
     text: bytes
 
@@ -55,13 +48,8 @@ def _open(name: str, stack: ExitStack) -> BinaryIO:
 
 
 def _line(file: str, number: int, text: bytes) -> Line:
-    try:
-        envelope = msgspec.json.decode(text, type=_Envelope)
-    except msgspec.DecodeError:
-        return Line(
-            file, number, None, text, text
-        )  # a bare payload, or for the payload check to refuse
-    return Line(file, number, envelope.id, bytes(envelope.payload), text)
+    line_id, payload = open_line(text)
+    return Line(file, number, line_id, payload, text)
 
 
 def with_model(payload: bytes, model: str) -> bytes:
@@ -76,15 +64,5 @@ def with_model(payload: bytes, model: str) -> bytes:
 
 def row(line: Line, item: Item, *, name_file: bool) -> dict[str, Any]:
     """Say what became of a line."""
-    outcome = item.outcome
-    head: dict[str, Any] = {"file": line.file} if name_file else {}
-    head |= {"line": line.number, "id": line.id, "digest": item.digest}
-    if isinstance(outcome, Counted):
-        return head | {
-            "status": "counted",
-            "model": outcome.model,
-            "input_tokens": outcome.input_tokens,
-            "source": outcome.source,
-            "cache": outcome.cache,
-        }
-    return head | {"status": "failed", "code": outcome.code, "message": outcome.message}
+    head = {"file": line.file} if name_file else {}
+    return head | msgspec.structs.asdict(line_result(line.number, line.id, item))

@@ -33,13 +33,17 @@ class Access:
         self._limiters: dict[str, AsyncLimiter] = {}
 
     def guard(self, app: ASGIApp) -> ASGIApp:
-        """Let only tenants through to an app; ``request.state.tenant`` is who asks."""
+        """Let only tenants through to an app; ``request.state.tenant`` is who asks.
+
+        ``request.state.limiter`` is what bounds the tenant's rate, or None.
+        """
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             tenant = self._admit(scope)
-            if tenant.rate is not None:
-                await self._keep_rate(tenant, tenant.rate)
             scope["state"]["tenant"] = tenant
+            scope["state"]["limiter"] = (
+                None if tenant.rate is None else await self._keep_rate(tenant, tenant.rate)
+            )
             await app(scope, receive, send)
 
         return guarded
@@ -56,7 +60,7 @@ class Access:
             raise WRONG_TOKEN
         return tenant
 
-    async def _keep_rate(self, tenant: Tenant, rate: int) -> None:
+    async def _keep_rate(self, tenant: Tenant, rate: int) -> AsyncLimiter:
         limiter = self._limiters.get(tenant.name)
         if limiter is None:
             # What a second brings may come at once, never less than one request.
@@ -70,6 +74,7 @@ class Access:
                 retry_after_s=60 / rate,
             )
         await limiter.acquire()
+        return limiter
 
 
 def require_operator(request: Request) -> None:

@@ -16,11 +16,14 @@ from starlette.types import ASGIApp
 
 from weighbridge_worker.gateway import (
     count_tokens,
+    counts,
     dashboard,
     dead_letters,
     health,
+    jobs,
     live,
     metrics,
+    openapi,
 )
 from weighbridge_worker.gateway.access import Access
 from weighbridge_worker.gateway.api_errors import ApiError
@@ -30,11 +33,17 @@ from weighbridge_worker.gateway.traced import Traced
 
 GUARDED: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
     count_tokens.routes,
+    counts.routes,
+    jobs.routes,
     live.routes,
     dead_letters.routes,
     metrics.routes,
 )
-PUBLIC: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (health.routes, dashboard.routes)
+PUBLIC: Final[tuple[Callable[[Gateway], list[BaseRoute]], ...]] = (
+    health.routes,
+    dashboard.routes,
+    openapi.routes,
+)
 
 
 def build_app(gateway: Gateway) -> Starlette:

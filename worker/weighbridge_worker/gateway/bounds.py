@@ -84,14 +84,14 @@ class HeldBody:
             message = await receive()
 
 
-def refuse_by_head(scope: Scope, limit: int) -> None:
-    """Refuse what need not be read to know it.
+def refuse_by_head(scope: Scope, limit: int | None) -> None:
+    """Refuse what need not be read to know it; None is no limit.
 
     Raises:
         ApiError: the announced length is too large, or the body is compressed.
     """
     head = dict(scope["headers"])
-    if int(head.get(b"content-length", 0)) > limit:
+    if limit is not None and int(head.get(b"content-length", 0)) > limit:
         raise BODY_TOO_LARGE
     if head.get(b"content-encoding", b"identity").lower() != b"identity":
         raise ApiError(

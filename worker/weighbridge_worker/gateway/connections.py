@@ -4,9 +4,14 @@ A request that has come whole costs nothing here; only what is left incomplete g
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
+
 from weighbridge_worker.gateway.api_errors import ApiError
+from weighbridge_worker.gateway.pace import MIN_BYTES_PER_S
 from weighbridge_worker.gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:
@@ -19,9 +24,6 @@ else:
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Above any head of ours; betas and traces need a few hundred bytes."""
-
-MIN_BYTES_PER_S: Final = 16 * 1024
-"""A body that comes more slowly than this over a whole time-out is cut."""
 
 MAX_DISCARDED_BYTES: Final = 64 * 2**20
 """What is read and thrown away of a body that was answered before it came whole; cut off sooner,
@@ -49,6 +51,8 @@ class BoundedProtocol(Protocol):
         self._head_bytes = 0
         self._since_look = 0
         self._discarded = 0
+        self._left: anyio.Event | None = None
+        self.app_state = {**self.app_state, "connection": self}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection, or refuse it where there are enough."""
@@ -61,6 +65,8 @@ class BoundedProtocol(Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self._unwatch()
+        if self._left is not None:
+            self._left.set()
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -88,6 +94,17 @@ class BoundedProtocol(Protocol):
                 self.transport.close()
         if self._timer is None:
             self._watch()
+
+    @contextmanager
+    def own_pace(self) -> Iterator[anyio.Event]:
+        """Leave it to an endpoint to judge how slow its client may be; see ``pace.Connection``."""
+        self._left = anyio.Event()
+        if self.transport.is_closing():
+            self._left.set()
+        try:
+            yield self._left
+        finally:
+            self._left = None
 
     def pause_writing(self) -> None:
         """Stop sending to who does not read, and cut him if he goes on so."""
@@ -125,7 +142,7 @@ class BoundedProtocol(Protocol):
             return
         enough = self._since_look >= MIN_BYTES_PER_S * self._limits.read_timeout_s
         # Not reading is our own doing: the body is in memory and waits for its turn.
-        if not self._head_missing() and (enough or self.flow.read_paused):
+        if not self._head_missing() and (enough or self.flow.read_paused or self._left is not None):
             self._watch()
             return
         self._refuse(SLOW)

@@ -133,16 +133,21 @@ class CountTokens:
         await send({"type": "http.response.body", "body": body})
 
 
-def read_head(scope: Scope, tenant: Tenant, patience_s: float) -> Asked:
+def read_head(
+    scope: Scope, tenant: Tenant, patience_s: float, lane: Lane = Lane.INTERACTIVE
+) -> Asked:
     """Read what the headers ask for.
+
+    Args:
+        lane: where neither they nor the tenant say.
 
     Raises:
         ApiError: a header says what it cannot, or asks for a lane that the tenant may not use.
     """
     head = dict(scope["headers"])
-    lane = tenant.lane or Lane.INTERACTIVE
+    lane = tenant.lane or lane
     if LANE in head:
-        lane = _lane(head[LANE].decode("latin-1").strip(), tenant)
+        lane = lane_of(head[LANE].decode("latin-1").strip(), tenant)
     if PATIENCE in head:
         patience_s = min(patience_s, _patience(head[PATIENCE].decode("latin-1").strip()))
     return Asked(patience_s, lane, _betas(scope) if BETAS in head else ())
@@ -155,7 +160,12 @@ def _betas(scope: Scope) -> tuple[str, ...]:
     return tuple(name for name in names if name not in {"", COUNTING_BETA})
 
 
-def _lane(text: str, tenant: Tenant) -> Lane:
+def lane_of(text: str, tenant: Tenant) -> Lane:
+    """Read a lane that the tenant may use.
+
+    Raises:
+        ApiError: it is none, or another's.
+    """
     try:
         lane = Lane(text)
     except ValueError:

@@ -18,6 +18,8 @@ from weighbridge.keys import Keys
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
 from weighbridge_worker.gateway.bounds import BodyBudget
+from weighbridge_worker.gateway.job_ids import JobIds
+from weighbridge_worker.gateway.job_look import JobLook
 from weighbridge_worker.gateway.lookout import Lookout
 from weighbridge_worker.gateway.settings import GatewaySettings
 from weighbridge_worker.gateway.tally import Tally
@@ -35,6 +37,7 @@ class Gateway:
         admin: a look at the pool.
         dead: the dead letters, for operators.
         tenants: who may ask; None where everybody on this machine may.
+        job_ids: names jobs for tenants; job_look: how they stand.
         bodies: the bytes of requests that are held at once.
         lookout: looks at the pool for all who watch it.
         tracer: makes a span a request; None where nobody traces.
@@ -47,6 +50,8 @@ class Gateway:
     dead: DeadLetters
     tenants: Tenants | None
     log: FilteringBoundLogger
+    job_ids: JobIds
+    job_look: JobLook
     bodies: BodyBudget
     lookout: Lookout
     tally: Tally = field(default_factory=Tally)
@@ -95,6 +100,8 @@ async def open_gateway(
                 dead=dead,
                 tenants=tenants,
                 log=log,
+                job_ids=JobIds(redis, keys),
+                job_look=JobLook(redis, keys),
                 bodies=BodyBudget(settings.max_body_bytes),
                 lookout=lookout,
                 tally=tally,

@@ -73,7 +73,8 @@ def _check_tools(body: Object) -> None:
     if body.get("mcp_servers"):
         raise invalid("mcp_servers: the MCP connector is not supported by token counting")
     names: list[str] = []
-    for place, tool in _objects(body.get("tools") or [], "tools"):
+    tools = body.get("tools")
+    for place, tool in _objects([] if tools is None else tools, "tools"):
         _optional(tool, "type", str, f"{place}.type")
         kind = tool.get("type") or "custom"
         if kind == "custom":
