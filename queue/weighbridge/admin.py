@@ -24,8 +24,8 @@ class WorkerState:
     """A living worker: id, version, calls at once, how it stands, seconds since its last visit.
 
     Args:
-        state: ``taking``; ``sitting_out``, for it kept missing slots; ``key_refused``; or empty, if
-            it does not say.
+        state: ``taking``; ``sitting_out``, for it kept missing slots; ``key_refused``;
+            ``failing_alone``, while others' calls are answered; or empty, if it does not say.
     """
 
     worker: str

@@ -103,7 +103,7 @@ class Scripts:
                 *(word for job in request.held for word in job),
             ),
         )
-        alone, outage, now, *leases = rest
+        alone, failing, now, *leases = rest
         return TakeReply(
             visit_us=int(visit),
             longest_us=int(longest),
@@ -113,7 +113,7 @@ class Scripts:
             generation=int(generation),
             hold=_text(hold),
             alone=bool(alone),
-            outage=bool(outage),
+            failing=_text(failing),
             now_us=int(now),
             leases=tuple(_lease(row) for row in leases),
         )
@@ -236,9 +236,9 @@ class Scripts:
         """Draw slots without jobs. Never send this through a client that repeats commands."""
         keys = (self._keys.bucket, self._keys.workers)
         args = (caller, want, interval_us, "" if turn_us is None else turn_us)
-        visit, longest, interval, *slots = await self._permit(redis, keys, args)
+        visit, longest, interval, now, *slots = await self._permit(redis, keys, args)
         slots_us = tuple(int(slot) for slot in slots)
-        return PermitReply(int(visit), int(longest), int(interval), slots_us)
+        return PermitReply(int(visit), int(longest), int(interval), int(now), slots_us)
 
     async def claim_scope(self, redis: RedisClient, scope: dict[str, str]) -> dict[str, str]:
         """Write the scope if there is none; returns the one that stands."""

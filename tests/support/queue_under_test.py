@@ -141,6 +141,7 @@ class QueueUnderTest(StoredQueue):
         in_flight: int = 0,
         held: Sequence[Lease] = (),
         calls: Calls = NO_CALLS,
+        state: str = "taking",
         lease_s: float = LEASE_S,
         interval_us: int = 60_000_000 // FASTEST_RPM,
         heard: bool = True,
@@ -152,6 +153,7 @@ class QueueUnderTest(StoredQueue):
             turn_us: what remains of the worker's turn: it has come, unless the test is about turns.
             held: leases whose slots the worker missed.
             calls: how its calls since its last visit went.
+            state: what the worker says of itself.
             heard: the reply arrives; otherwise the worker never learns what it was granted.
             again: send the last operation a second time, as a repeating client would.
         """
@@ -168,6 +170,7 @@ class QueueUnderTest(StoredQueue):
                 suspects=suspects,
                 version="1",
                 concurrency=8,
+                state=state,
                 turn_us=turn_us,
                 lead_us=lead_us,
                 in_flight=in_flight,

@@ -145,7 +145,7 @@ class Pool:
             unsettled_since=settler.unsettled_since,
             in_flight=taker.in_flight,
             draining=self._draining.is_set(),
-            key_refused=taker.standing.barred,
+            barred=taker.standing.barred,
             sit_out_s=taker.standing.sit_out_s,
             hold=taker.hold,
             paused=await self._paused(),
