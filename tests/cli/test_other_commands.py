@@ -48,7 +48,7 @@ def test_status_shows_the_bytes_of_what_is_queued(tmp_path: Path, redis_url: str
 
 def test_status_without_a_server_is_one_line(tmp_path: Path) -> None:
     done = run("status", "--redis", "redis://127.0.0.1:1", env=environment(tmp_path))
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert len(done.stderr.splitlines()) == 1
 
 

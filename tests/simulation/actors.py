@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from simulation.events import SECOND
 
-from weighbridge_worker.outcomes import Outcomes
 from weighbridge.server_clock import ServerClock
+from weighbridge_worker.outcomes import Outcomes
 
 Span = tuple[float, float]
 

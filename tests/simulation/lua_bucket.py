@@ -139,7 +139,8 @@ class LuaBucket:
         """
         went = (calls.answered, calls.failed, calls.generation)
         reply = self._api.visit(now, self.interval, living, left, want, *went, worker, lone)
-        return Visit(*reply[:6], reply[6:])
+        wait, longest, generation, interval, hold, failing, *slots = reply
+        return Visit(wait, longest, generation, interval, hold, failing, tuple(slots))
 
     def penalise(
         self, now: int, wait: int, generation: int, hold: str = "", *, ramp: bool = False

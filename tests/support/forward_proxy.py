@@ -30,7 +30,8 @@ class ForwardProxy:
             async with client:
                 first = await client.receive()
                 place = urlsplit(first.split(b" ", 2)[1].decode())
-                assert place.hostname and place.port
+                assert place.hostname
+                assert place.port
                 async with (
                     await anyio.connect_tcp(place.hostname, place.port) as endpoint,
                     anyio.create_task_group() as tasks,

@@ -178,7 +178,7 @@ class Executor:
         return Settle(_counted(lease, tokens), tokens, call_failed=False)
 
     def _retry(self, held: HeldLease, error: PassingFailure) -> Decision:
-        """Use an attempt; but a probe fails for the fleet or its worker: no job is to pay for it."""
+        """Use an attempt; but a probe, the fleet's or our own, fails at no job's cost."""
         lease, code = held.lease, error.failure_code
         if held.probe or held.own_probe:
             self._log.info("probe_failed", digest=lease.digest[:12], code=code)
