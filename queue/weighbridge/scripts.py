@@ -47,6 +47,7 @@ class Scripts:
         self._observe = Script("observe", flags=flags)
         self._permit = Script("permit", flags=flags)
         self._scope = Script("scope", flags=flags)
+        self._scope_reset = Script("scope_reset", flags=flags)
 
     async def submit(
         self,
@@ -143,9 +144,9 @@ class Scripts:
         """Write a result on a server that is too full for a plain SET."""
         await self._publish(redis, (key,), (text, ttl_ms, int(failed)))
 
-    async def retract(self, redis: RedisClient, key: str, text: bytes) -> None:
-        """Take a failure back, unless something else stands under its key by now."""
-        await self._retract(redis, (key,), (text,))
+    async def retract(self, redis: RedisClient, key: str, text: bytes) -> bool:
+        """Take a failure back; False if something else stands under its key by now, or nothing."""
+        return bool(await self._retract(redis, (key,), (text,)))
 
     async def drop(self, redis: RedisClient, letters: Sequence[tuple[str, str]]) -> int:
         """Drop dead letters (entry id, digest) and the payloads they keep; returns how many."""
@@ -246,6 +247,11 @@ class Scripts:
         reply = await self._scope(redis, (self._keys.scope,), args)
         words = [_text(word) for word in reply]
         return dict(zip(words[::2], words[1::2], strict=True))
+
+    async def reset_scope(self, redis: RedisClient) -> list[str]:
+        """Forget the scope; returns the workers that live, for whose sake it stays."""
+        names = await self._scope_reset(redis, (self._keys.scope, self._keys.workers), ())
+        return [_text(name) for name in names]
 
 
 def _submission_args(submission: Submission) -> list[Arg]:

@@ -17,6 +17,7 @@ from weighbridge_worker.cli.options import AsJson, PricesFile, Redis, Rpm, WithW
 from weighbridge_worker.cli.prune import prune
 from weighbridge_worker.cli.review import review
 from weighbridge_worker.cli.route import route
+from weighbridge_worker.cli.scope import scope
 
 app = typer.Typer(
     help="Count the input tokens of Claude payloads, before anyone pays for them.",
@@ -204,5 +205,6 @@ app.command()(prune)
 app.command()(compare)
 app.command()(audit)
 app.add_typer(limit, name="limit", help="See and change the limit of a running fleet.")
+app.add_typer(scope, name="scope", help="See and reset what all counts depend on.")
 app.add_typer(review, name="review", help="See, approve and drop what the guard refused.")
 app.add_typer(dead, name="dead", help="See, replay or drop the jobs that failed for good.")
