@@ -114,6 +114,20 @@ class Admin:
                 workers=await self._workers(visits, now),
             )
 
+    async def fleet(self) -> tuple[tuple[WorkerState, ...], BucketState]:
+        """Read the living workers and the limit alone, as any role may.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.zrange(self._keys.workers, 0, -1, withscores=True)
+            pipe.time()
+            visits, (at_s, at_us) = await pipe.execute()
+            workers = await self._workers(visits, at_s * 1_000_000 + at_us)
+            return workers, await self._bucket.inspect()
+
     async def _cached(self) -> int | None:
         cursor, found = 0, 0
         for _ in range(SCAN_ROUNDS):

@@ -152,7 +152,7 @@ async def test_a_producer_that_dies_before_its_submit_harms_no_live_payload(
 ) -> None:
     await queue.submit("a")
     submitter = Submitter(
-        queue.redis,
+        queue.hands.producer,
         queue.keys,
         DyingScripts(queue.keys),
         waiter="client",
@@ -188,7 +188,7 @@ async def submit(
 ) -> list[Admission | QueueFull]:
     """Submit as a client does."""
     submitter = Submitter(
-        queue.redis,
+        queue.hands.producer,
         queue.keys,
         queue.scripts,
         waiter="client",

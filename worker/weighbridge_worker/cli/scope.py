@@ -68,7 +68,6 @@ def _confirmed(namespace: str) -> bool:
 
 def _look(redis_url: str | None) -> "tuple[QueueSettings, PoolState]":
     import os
-    from functools import partial
 
     import anyio
 
@@ -76,7 +75,7 @@ def _look(redis_url: str | None) -> "tuple[QueueSettings, PoolState]":
     from weighbridge_worker.cli.assembly import inspect_pool
 
     settings = load(QueueSettings, os.environ, redis_url=redis_url)
-    return settings, anyio.run(partial(inspect_pool, settings, count_cached=True))
+    return settings, anyio.run(inspect_pool, settings)
 
 
 def _reset(settings: "QueueSettings") -> int:
