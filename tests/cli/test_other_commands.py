@@ -112,5 +112,6 @@ def test_unexpected_trouble_has_a_status_of_its_own(
         raise trouble
 
     monkeypatch.setattr("weighbridge_worker.cli.app.app", fail)
-    assert run_app() == ExitStatus.ERROR == 4
+    assert run_app() == ExitStatus.ERROR
+    assert int(ExitStatus.ERROR) == 4
     assert "RuntimeError: a bug" in capsys.readouterr().err

@@ -25,7 +25,6 @@ class Hands:
     """
 
     owner: RedisClient
-    # In the order of acl.USERS.
     producer: RedisClient
     worker: RedisClient
     operator: RedisClient
@@ -65,12 +64,12 @@ async def hands_on(url: str) -> AsyncIterator[Hands]:
     """Connect everybody, and close the connections."""
 
     owner = connect(url)
-    roles = [owner] * 3
+    producer = worker = operator = owner
     taking = connect_unrepeated(as_user(url, "worker") if UNDER_ACL else url)
     if UNDER_ACL:
-        roles = [connect(as_user(url, user)) for user in USERS]
+        producer, worker, operator = (connect(as_user(url, user)) for user in USERS)
     try:
-        yield Hands(owner, *roles, taking)
+        yield Hands(owner, producer, worker, operator, taking)
     finally:
-        for client in (owner, *roles, taking):
+        for client in (owner, producer, worker, operator, taking):
             await client.aclose()

@@ -224,7 +224,6 @@ async def test_a_worker_leaves_a_namespace_that_has_another_scope_by_now(
 ) -> None:
     monkeypatch.setattr("weighbridge_worker.pool.SCOPE_EVERY_S", 0.01)
     async with connect(redis_url) as redis:
-        await redis.hset(KEYS.scope, mapping=dict(SCOPE))
 
         async def wait_for_another_scope() -> None:
             async with running_pool(redis_url, Answers()):

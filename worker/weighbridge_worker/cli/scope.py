@@ -85,10 +85,10 @@ def _reset(settings: "QueueSettings") -> int:
 
 
 async def _reset_on_server(settings: "QueueSettings") -> int:
+    from weighbridge.connection import connect
     from weighbridge.keys import Keys
     from weighbridge.scope_reset import reset_scope
     from weighbridge.scripts import Scripts
-    from weighbridge_worker.cli.assembly import connect
 
     keys = Keys(settings.namespace)
     async with connect(settings.redis_url) as redis:
