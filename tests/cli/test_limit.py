@@ -170,7 +170,7 @@ async def test_show_is_there_for_machines(redis_url: str, weighbridge: Commands)
         (("limit", "set", "many"), 2, "RPM"),
         (("limit", "set"), 2, "RPM"),
         (("limit",), 2, "release"),
-        (("limit", "show", "--redis", "redis://127.0.0.1:1"), 1, "does not answer"),
+        (("limit", "show", "--redis", "redis://127.0.0.1:1"), 4, "does not answer"),
     ],
 )
 async def test_what_cannot_be_done_is_said(
