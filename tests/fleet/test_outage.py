@@ -125,7 +125,7 @@ async def states(url: str) -> list[str]:
     """Read how each worker stands."""
     async with Redis.from_url(url, decode_responses=True) as redis:
         names = await redis.zrange(KEYS.workers, 0, -1)
-        return sorted([str(await redis.hget(KEYS.worker(name), "state")) for name in names])
+        return sorted([str(await redis.hget(KEYS.worker(str(name)), "state")) for name in names])
 
 
 @pytest.mark.timeout(300)
