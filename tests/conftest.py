@@ -35,7 +35,7 @@ def redis_url(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
         if UNDER_ACL:
-            log_in_by_role(monkeypatch)
+            log_in_by_role(monkeypatch, redis_server)
             client.acl_log_reset()
         yield redis_server
         leaked = leaked_keys(client)

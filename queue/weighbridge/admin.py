@@ -27,8 +27,8 @@ class WorkerState:
     """A living worker: id, version, calls at once, how it stands, seconds since its last visit.
 
     Args:
-        state: ``taking``; ``sitting_out``, for it kept missing slots; ``key_refused``; or empty, if
-            it does not say.
+        state: ``taking``; ``sitting_out``, for it kept missing slots; ``key_refused``;
+            ``failing_alone``, while others' calls are answered; or empty, if it does not say.
         figures: what it has done since its start, some seconds old.
     """
 
@@ -160,6 +160,20 @@ class Admin:
                 scope={name.decode(): value.decode() for name, value in scope.items()},
                 workers=await self._workers(visits, now),
             )
+
+    async def fleet(self) -> tuple[tuple[WorkerState, ...], BucketState]:
+        """Read the living workers and the limit alone, as any role may.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        with queue_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.zrange(self._keys.workers, 0, -1, withscores=True)
+            pipe.time()
+            visits, (at_s, at_us) = await pipe.execute()
+            workers = await self._workers(visits, at_s * 1_000_000 + at_us)
+            return workers, await self._bucket.inspect()
 
     def _depth_pipeline(self) -> Any:
         pipe = self._redis.pipeline(transaction=False)

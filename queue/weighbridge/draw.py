@@ -5,11 +5,9 @@ from collections import deque
 import anyio
 
 from weighbridge.connection import RedisClient
+from weighbridge.grace import grace_s
 from weighbridge.scripts import Scripts
-
-MAX_GRACE_S = 0.25
-GRACE_SLOTS = 5
-"""A slot may be used late by half of what an endpoint's bucket of ten is taken to forgive."""
+from weighbridge.server_clock import ServerClock
 
 MOST_AHEAD = 4
 """Slots that are drawn at once for a caller that uses them as fast as they come."""
@@ -30,6 +28,7 @@ class Draw:
         self._scripts = scripts
         self._caller = caller
         self._interval_us = interval_us
+        self._server_clock = ServerClock()
         self._drawing = anyio.Lock()
         self._slots: deque[float] = deque()
         self._turn_at: float | None = None
@@ -53,19 +52,15 @@ class Draw:
             return False
         slot = self._slots.popleft()
         await anyio.sleep_until(slot)
-        if anyio.current_time() - slot <= self._grace_s:
+        if anyio.current_time() - slot <= grace_s(self._interval_us):
             return True
         self._ahead = 1  # what was drawn ahead went to waste
         return False
 
-    @property
-    def _grace_s(self) -> float:
-        return min(MAX_GRACE_S, GRACE_SLOTS * self._interval_us / 1_000_000)
-
     async def _draw(self) -> None:
         """Draw once, in our turn; what comes too early to use is left in the schedule."""
-        now = anyio.current_time()
-        turn_s = None if self._turn_at is None else self._turn_at - now
+        asked_at = anyio.current_time()
+        turn_s = None if self._turn_at is None else self._turn_at - asked_at
         reply = await self._scripts.permit(
             self._redis,
             caller=self._caller,
@@ -74,9 +69,14 @@ class Draw:
             turn_us=None if turn_s is None else max(0, int(turn_s * 1_000_000)),
         )
         replied_at = anyio.current_time()
+        read, clock = reply.now_us / 1_000_000, self._server_clock
+        clock.learn(asked_at=asked_at, read=read, replied_at=replied_at)
         self._interval_us = reply.interval_us
         self._turn_at = replied_at + reply.visit_us / 1_000_000
-        self._slots.extend(replied_at + slot_us / 1_000_000 for slot_us in reply.slots_us)
+        # By the server's clock and never early: a reply that was held up must not bunch the calls.
+        self._slots.extend(
+            clock.surely_from((reply.now_us + slot_us) / 1_000_000) for slot_us in reply.slots_us
+        )
         if self._slots:
             self._ahead = min(MOST_AHEAD, self._ahead * 2)
         else:

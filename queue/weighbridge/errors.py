@@ -3,6 +3,7 @@
 Messages may name a size, a field or a setting, never the payload's text, a key or a password.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 
@@ -52,6 +53,19 @@ class ScopeMismatch(SettingsError):
     """The namespace holds counts that depend on other settings than ours."""
 
     code: ClassVar[str] = "scope_mismatch"
+
+
+class ScopeInUse(WeighbridgeError):
+    """The namespace's scope cannot be forgotten: workers live whose counts depend on it."""
+
+    code: ClassVar[str] = "scope_in_use"
+
+    def __init__(self, namespace: str, workers: Sequence[str]) -> None:
+        super().__init__(
+            f"namespace {namespace!r} has living workers ({', '.join(workers[:3])}"
+            f"{', …' if len(workers) > 3 else ''}): end all of them first; one that was killed"
+            " counts as living for 30 s more"
+        )
 
 
 class ServerUnfit(SettingsError):

@@ -8,6 +8,7 @@ from weighbridge.records import Job, Lease
 Submitted = Literal["new", "joined", "settled", "full", "full_bytes", "payload_missing"]
 Settled = Literal["settled", "stale", "more"]
 LimitAction = Literal["set", "offer", "pause", "resume", "release", "probed"]
+Failing = Literal["", "fleet", "worker"]
 Cancelled = Literal["withdrawn", "wanted", "leased", "unknown"]
 
 
@@ -113,7 +114,8 @@ class TakeReply:
         generation: of the bucket's penalties; a refused call says it back.
         hold: why only probes are let through, or empty.
         alone: whether a suspect waits until this worker holds nothing.
-        outage: whether by this visit the fleet began to hold, for most calls fail.
+        failing: whose calls mostly fail: the ``fleet`` began to hold by this visit; or only this
+            ``worker``'s, for others are answered; or nobody's, empty.
         now_us: the moment of the visit by the server's clock.
     """
 
@@ -125,7 +127,7 @@ class TakeReply:
     generation: int
     hold: str
     alone: bool
-    outage: bool
+    failing: Failing
     now_us: int
     leases: tuple[Lease, ...]
 
@@ -142,9 +144,10 @@ class LimitReply:
 
 @dataclass(frozen=True, slots=True)
 class PermitReply:
-    """Slots, and when to come back; relative to the moment of the script, in µs."""
+    """Slots, and when to come back, in µs; relative to ``now_us``, the script's by its clock."""
 
     visit_us: int
     longest_us: int
     interval_us: int
+    now_us: int
     slots_us: tuple[int, ...]

@@ -10,8 +10,16 @@ from typing import Final
 from weighbridge.canonical import arrange_body
 from weighbridge.countable import check_countable
 from weighbridge.errors import MalformedPayload, PayloadTooLarge
+from weighbridge.nesting import nests_deeper
 from weighbridge.records import Payload
-from weighbridge.strict_json import encoded, read_json, read_python, write_json
+from weighbridge.strict_json import (
+    MAX_DEPTH,
+    encoded,
+    read_json,
+    read_python,
+    too_deep,
+    write_json,
+)
 
 MAX_BODY_BYTES: Final = 32 * 2**20
 """The API's bound, https://platform.claude.com/docs/en/api/errors."""
@@ -128,6 +136,8 @@ def _move_output_format(body: dict[str, object]) -> None:
         raise MalformedPayload(
             "output_format and output_config.format exclude each other: keep one"
         )
+    if nests_deeper(write_json(form), MAX_DEPTH - 2):  # there it stands a level deeper
+        raise too_deep()
     body["output_config"] = {**config, "format": form}
 
 

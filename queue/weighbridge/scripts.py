@@ -48,6 +48,7 @@ class Scripts:
         self._permit = Script("permit", flags=flags)
         self._scope = Script("scope", flags=flags)
         self._note_figures = Script("note_figures", flags=flags)
+        self._scope_reset = Script("scope_reset", flags=flags)
 
     async def submit(
         self,
@@ -104,7 +105,7 @@ class Scripts:
                 *(word for job in request.held for word in job),
             ),
         )
-        alone, outage, now, *leases = rest
+        alone, failing, now, *leases = rest
         return TakeReply(
             visit_us=int(visit),
             longest_us=int(longest),
@@ -114,7 +115,7 @@ class Scripts:
             generation=int(generation),
             hold=_text(hold),
             alone=bool(alone),
-            outage=bool(outage),
+            failing=_text(failing),
             now_us=int(now),
             leases=tuple(_lease(row) for row in leases),
         )
@@ -144,9 +145,9 @@ class Scripts:
         """Write a result on a server that is too full for a plain SET."""
         await self._publish(redis, (key,), (text, ttl_ms, int(failed)))
 
-    async def retract(self, redis: RedisClient, key: str, text: bytes) -> None:
-        """Take a failure back, unless something else stands under its key by now."""
-        await self._retract(redis, (key,), (text,))
+    async def retract(self, redis: RedisClient, key: str, text: bytes) -> bool:
+        """Take a failure back; False if something else stands under its key by now, or nothing."""
+        return bool(await self._retract(redis, (key,), (text,)))
 
     async def drop(self, redis: RedisClient, letters: Sequence[tuple[str, str]]) -> int:
         """Drop dead letters (entry id, digest) and the payloads they keep; returns how many."""
@@ -237,9 +238,9 @@ class Scripts:
         """Draw slots without jobs. Never send this through a client that repeats commands."""
         keys = (self._keys.bucket, self._keys.workers)
         args = (caller, want, interval_us, "" if turn_us is None else turn_us)
-        visit, longest, interval, *slots = await self._permit(redis, keys, args)
+        visit, longest, interval, now, *slots = await self._permit(redis, keys, args)
         slots_us = tuple(int(slot) for slot in slots)
-        return PermitReply(int(visit), int(longest), int(interval), slots_us)
+        return PermitReply(int(visit), int(longest), int(interval), int(now), slots_us)
 
     async def note_figures(self, redis: RedisClient, worker: str, figures: bytes) -> None:
         """Note a worker's figures, unless it is gone."""
@@ -251,6 +252,11 @@ class Scripts:
         reply = await self._scope(redis, (self._keys.scope,), args)
         words = [_text(word) for word in reply]
         return dict(zip(words[::2], words[1::2], strict=True))
+
+    async def reset_scope(self, redis: RedisClient) -> list[str]:
+        """Forget the scope; returns the workers that live, for whose sake it stays."""
+        names = await self._scope_reset(redis, (self._keys.scope, self._keys.workers), ())
+        return [_text(name) for name in names]
 
 
 def _submission_args(submission: Submission) -> list[Arg]:

@@ -74,7 +74,7 @@ def read_json(raw: bytes) -> object:
     """
     text = _decoded(raw)
     if nests_deeper(raw, MAX_DEPTH):
-        raise _too_deep()
+        raise too_deep()
     try:
         return _PARSER.decode(text)
     except json.JSONDecodeError as error:
@@ -104,7 +104,7 @@ def read_python(value: object, depth: int = 1) -> object:
     if not isinstance(value, dict | list | tuple):
         raise _no_json_form(value)
     if depth > MAX_DEPTH:
-        raise _too_deep()
+        raise too_deep()
     if isinstance(value, dict):
         pairs = [(_python_key(key), read_python(item, depth + 1)) for key, item in value.items()]
         return _unique(pairs)
@@ -229,7 +229,8 @@ def _no_number() -> MalformedPayload:
     return MalformedPayload("NaN and Infinity are not JSON: send null, a number or a string")
 
 
-def _too_deep() -> MalformedPayload:
+def too_deep() -> MalformedPayload:
+    """Make the error for what nests deeper than is taken."""
     return MalformedPayload(f"nested deeper than {MAX_DEPTH} levels: send a flatter payload")
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import anyio
+
 from weighbridge.connection import RedisClient, read_values
 from weighbridge.errors import QueueFull, WeighbridgeError
 from weighbridge.exchange import Submission, SubmitReply
@@ -74,7 +76,7 @@ class Submitter:
         admitted: dict[int, Admission | QueueFull] = {}
         forced: set[int] = set()
         if fresh:
-            await self._drop_results([job.digest for job in jobs])
+            await self._redis.unlink(*(self._keys.result(job.digest) for job in jobs))
             forced.update(range(len(jobs)))
         else:
             await self._answer_from_cache(jobs, range(len(jobs)), admitted, forced)
@@ -103,7 +105,7 @@ class Submitter:
         if not indexes:
             return set()
         keys = [self._keys.result(jobs[index].digest) for index in indexes]
-        found, passing = set(), []
+        found, passing = set(), {}
         for index, text in zip(indexes, await read_values(self._redis, keys), strict=True):
             if text is None:
                 continue
@@ -112,15 +114,18 @@ class Submitter:
                 admitted[index] = Admission("hit", result)
                 found.add(index)
             else:
-                passing.append(jobs[index].digest)
-                forced.add(index)
-        await self._drop_results(passing)
+                passing[index] = text
+        async with anyio.create_task_group() as tasks:
+            for index, text in passing.items():
+                tasks.start_soon(self._retract, index, jobs[index].digest, text, forced)
         return found
 
-    async def _drop_results(self, digests: Sequence[str]) -> None:
-        """A waiter could not tell an old result from the new one."""
-        if digests:
-            await self._redis.unlink(*(self._keys.result(digest) for digest in digests))
+    async def _retract(self, index: int, digest: str, text: bytes, forced: set[int]) -> None:
+        """Drop a failure: a waiter could not tell it from the new result. But a count that came
+        since stays, and answers.
+        """
+        if await self._scripts.retract(self._redis, self._keys.result(digest), text):
+            forced.add(index)
 
     async def _enqueue(
         self,

@@ -112,10 +112,19 @@ def test_a_producer_writes_no_results(url: str) -> None:
         client.set(KEYS.result("0" * 64), "{}")
 
 
+RESET = ("scope", "reset", "--yes")
+
+
 def test_an_operator_looks_and_changes_the_limit(url: str, tmp_path: Path) -> None:
     env = environment(tmp_path, WEIGHBRIDGE_REDIS_URL=as_user(url, "operator"))
     limits = (("limit", "pause"), ("limit", "resume"), ("limit", "set", "60"))
-    for words in (*limits, ("dead", "list"), ("dead", "replay", "--all"), ("review", "list")):
+    for words in (
+        *limits,
+        ("dead", "list"),
+        ("dead", "replay", "--all"),
+        ("review", "list"),
+        RESET,
+    ):
         done = run(*words, env=env)
         assert done.returncode == 0, done.stderr
     status = run("status", "--json", env=env)
@@ -144,20 +153,36 @@ async def test_a_gateway_counts_looks_and_replays(url: str) -> None:
                 await gateway.client.count(asked)
 
 
+HEART = {
+    "clients": ("client", "inbox"),
+    "processes": (
+        "fleet/test_fleet.py::test_500_payloads_make_375_calls_and_a_second_run_none",
+        "cli/test_scope.py",
+    ),
+    "scripts": ("contract/test_submitter.py", "contract/test_settle.py"),
+}
+"""What of the suite runs under the users in each run of it; all of it passes under them."""
+
+
 @pytest.mark.skipif(UNDER_ACL, reason="this run is under the ACL already")
-def test_producers_and_workers_do_their_work_under_these_users() -> None:
-    """The suite passes under them; here runs its heart."""
-    selection = ["client", "inbox", "fleet/test_fleet.py::" + FIVE_HUNDRED]
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("selection", HEART.values(), ids=HEART.keys())
+def test_every_role_does_its_work_under_these_users(selection: tuple[str, ...]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *(str(TESTS / name) for name in selection)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-k",
+            "not fake",
+            *(str(TESTS / name) for name in selection),
+        ],
         cwd=TESTS.parent,
         env=os.environ | {"WEIGHBRIDGE_TEST_ACL": "1"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=590,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:]
-
-
-FIVE_HUNDRED = "test_500_payloads_make_375_calls_and_a_second_run_none"

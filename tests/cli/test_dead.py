@@ -206,7 +206,7 @@ async def test_a_full_queue_stops_a_replay_which_says_how_far_it_came(
 ) -> None:
     await bury(redis_url, "a", "b", "c")
     status, said, why = await dead.ends("replay", "--all", WEIGHBRIDGE_MAX_QUEUE="1")
-    assert (status, said) == (1, "Replayed 1 of 3; 2 not tried.")
+    assert (status, said) == (4, "Replayed 1 of 3; 2 not tried.")
     assert "the queue is full: 1 jobs" in why
     assert len(await dead.lists()) == 2
     assert await dead.says("replay", "--all") == "Replayed 2 of 2."
@@ -245,14 +245,14 @@ async def test_no_letter_is_guessed(
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (("show", "1-1"), 1, "there is no dead letter 1-1"),
-        (("show", "abc"), 1, "at least 8 hexadecimal digits"),
-        (("replay", "1-1"), 1, "there is no dead letter 1-1"),
-        (("drop", "abcdef0123"), 1, "there is no dead letter abcdef0123"),
+        (("show", "1-1"), 4, "there is no dead letter 1-1"),
+        (("show", "abc"), 4, "at least 8 hexadecimal digits"),
+        (("replay", "1-1"), 4, "there is no dead letter 1-1"),
+        (("drop", "abcdef0123"), 4, "there is no dead letter abcdef0123"),
         (("list", "--limit", "0"), 2, "--limit"),
         (("show",), 2, "ID|DIGEST"),
-        (("list", "--redis", "redis://127.0.0.1:1"), 1, "does not answer"),
-        (("replay", "--all", "--redis", "redis://127.0.0.1:1"), 1, "does not answer"),
+        (("list", "--redis", "redis://127.0.0.1:1"), 4, "does not answer"),
+        (("replay", "--all", "--redis", "redis://127.0.0.1:1"), 4, "does not answer"),
     ],
 )
 async def test_what_cannot_be_done_is_said(

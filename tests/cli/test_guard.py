@@ -187,7 +187,7 @@ def test_a_refusal_is_reviewed_and_admitted_once(tmp_path: Path) -> None:
 
 def test_a_name_that_means_nothing_is_one_line(tmp_path: Path) -> None:
     done = run("review", "approve", "abcdef", env=environment(tmp_path))
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == (
         "weighbridge: nothing in the review log goes by 'abcdef'; see review list\n"
     )

@@ -170,7 +170,7 @@ async def test_show_is_there_for_machines(redis_url: str, weighbridge: Commands)
         (("limit", "set", "many"), 2, "RPM"),
         (("limit", "set"), 2, "RPM"),
         (("limit",), 2, "release"),
-        (("limit", "show", "--redis", "redis://127.0.0.1:1"), 1, "does not answer"),
+        (("limit", "show", "--redis", "redis://127.0.0.1:1"), 4, "does not answer"),
     ],
 )
 async def test_what_cannot_be_done_is_said(
@@ -182,6 +182,9 @@ async def test_what_cannot_be_done_is_said(
     assert "Traceback" not in done.stderr
 
 
+STATES = ("taking", "sitting_out", "key_refused", "failing_alone")
+
+
 async def test_status_says_how_the_limit_and_each_worker_stand(
     redis_url: str, weighbridge: Commands
 ) -> None:
@@ -190,7 +193,7 @@ async def test_status_says_how_the_limit_and_each_worker_stand(
         await bucket.change("set", rpm=7000)
         await bucket.penalise(Refusal(20.0, 0))
         await bucket.change("pause")
-        for state in ("taking", "sitting_out", "key_refused"):
+        for state in STATES:
             await Scripts(KEYS).take(redis, visit(state))
         text, machine = await weighbridge.say("status"), await weighbridge.say("status", "--json")
     assert "rate 0 of 7,000 a minute" in text
@@ -199,6 +202,7 @@ async def test_status_says_how_the_limit_and_each_worker_stand(
     assert "taking 1, taking, seen" in text
     assert "sitting_out 1, sitting out, for it kept missing its slots, seen" in text
     assert "key_refused 1, key refused, probing, seen" in text
+    assert "failing_alone 1, its calls fail, others' do not" in text
     shown = json.loads(machine)
     assert (shown["rpm"], shown["by_operator"], shown["paused"], shown["share"]) == (
         7000,
@@ -207,7 +211,7 @@ async def test_status_says_how_the_limit_and_each_worker_stand(
         0.9,
     )
     states = {worker["worker"]: worker["state"] for worker in shown["workers"]}
-    assert states == {state: state for state in ("taking", "sitting_out", "key_refused")}
+    assert states == {state: state for state in STATES}
 
 
 def visit(state: str) -> TakeRequest:

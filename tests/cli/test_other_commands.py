@@ -5,12 +5,15 @@ import signal
 from pathlib import Path
 
 import anyio
+import pytest
 from support.commands import environment, rows, run, started
 from support.processes import eventually
 
 from weighbridge import Client
+from weighbridge_worker.cli.app import run as run_app
+from weighbridge_worker.cli.exit_status import ExitStatus
 
-COMMANDS = ("count", "worker", "limit", "dead", "sandbox", "status", "health", "probe")
+COMMANDS = ("count", "worker", "limit", "scope", "dead", "sandbox", "status", "health", "probe")
 
 
 def test_help_lists_the_commands(tmp_path: Path) -> None:
@@ -48,7 +51,7 @@ def test_status_shows_the_bytes_of_what_is_queued(tmp_path: Path, redis_url: str
 
 def test_status_without_a_server_is_one_line(tmp_path: Path) -> None:
     done = run("status", "--redis", "redis://127.0.0.1:1", env=environment(tmp_path))
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -97,3 +100,18 @@ def test_a_pool_of_processes_counts_and_drains(tmp_path: Path, redis_url: str) -
 
 def _workers(env: dict[str, str]) -> int:
     return len(json.loads(run("status", "--json", env=env).stdout)["workers"])
+
+
+@pytest.mark.parametrize(
+    "trouble", [RuntimeError("a bug"), ExceptionGroup("tasks", [RuntimeError("a bug")])]
+)
+def test_unexpected_trouble_has_a_status_of_its_own(
+    trouble: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise trouble
+
+    monkeypatch.setattr("weighbridge_worker.cli.app.app", fail)
+    assert run_app() == ExitStatus.ERROR
+    assert int(ExitStatus.ERROR) == 4
+    assert "RuntimeError: a bug" in capsys.readouterr().err

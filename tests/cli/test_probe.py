@@ -102,7 +102,7 @@ async def test_a_429_is_reported_with_its_pause_and_no_success(probe: Probe) -> 
         _, text = await probe(stand_in.base_url, as_json=False)
         assert len(stand_in.ledger) == 2
     report = json.loads(out)
-    assert (status, report["status"], report["retry_after"]) == (1, 429, "7")
+    assert (status, report["status"], report["retry_after"]) == (4, 429, "7")
     assert (report["input_tokens"], report["recommended_rpm"]) == (None, 3000)
     assert "retry-after   7" in text
 
@@ -129,12 +129,12 @@ async def test_an_endpoint_that_does_not_count_is_one_line(
     assert "canary" not in str(caught.value)
 
 
-async def test_an_endpoint_that_is_not_there_is_one_line_with_status_1(tmp_path: Path) -> None:
+async def test_an_endpoint_that_is_not_there_is_one_line_with_status_4(tmp_path: Path) -> None:
     env = environment(
         tmp_path, ANTHROPIC_BASE_URL="http://127.0.0.1:1", ANTHROPIC_API_KEY="sk-canary"
     )
     done = await run_sync(partial(run, "probe", env=env))
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == (
         "weighbridge: http://127.0.0.1:1 gave no count:"
         " the connection to the endpoint broke (connection)\n"

@@ -96,6 +96,18 @@ def test_wrong_usage_and_broken_histories_are_status_2(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [("--target", "2"), ("--keep-last-turns", "0"), ("--max-usd", "1")]
+)
+def test_wrong_options_are_told_before_anything_is_started(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    source = write(tmp_path / "in.json", [ASK], model="claude-unheard-of")
+    env = environment(tmp_path, WEIGHBRIDGE_REDIS_URL="redis://127.0.0.1:1")
+    done = run("prune", source, "--max-input-tokens", "9", *words, env=env)
+    assert (done.returncode, done.stdout) == (2, ""), "the server that is not there was not asked"
+
+
 def test_the_input_is_not_overwritten_and_an_unknown_price_is_no_guess(tmp_path: Path) -> None:
     source = write(tmp_path / "in.json", [ASK], model="claude-unheard-of")
     same = run("prune", source, "--max-input-tokens", "9", "-o", source, env=environment(tmp_path))

@@ -18,7 +18,9 @@ DAYS_US = 3 * 86_400_000_000
 
 def budget_of(queue: QueueUnderTest, limit: str = "10", *, run: str = "nightly") -> RunBudget:
     """Return a run's budget, not opened yet."""
-    return RunBudget(queue.redis, queue.keys, run=run, limit=Decimal(limit), flags=queue.flags)
+    return RunBudget(
+        queue.hands.producer, queue.keys, run=run, limit=Decimal(limit), flags=queue.flags
+    )
 
 
 async def opened(queue: QueueUnderTest, limit: str = "10") -> RunBudget:
@@ -229,7 +231,7 @@ async def test_what_makes_no_sense_is_refused_with_what_would(
 ) -> None:
     given = {"run": "nightly", "limit": DOLLAR} | fields
     with pytest.raises(SettingsError, match=said):
-        RunBudget(queue.redis, queue.keys, **given)  # type: ignore[arg-type]
+        RunBudget(queue.hands.producer, queue.keys, **given)  # type: ignore[arg-type]
 
 
 async def test_a_random_walk_keeps_the_books(queue: QueueUnderTest) -> None:

@@ -47,7 +47,7 @@ class Busy:
         """Submit every payload, some at a time, in an order of one's own."""
         queue = self._queue
         submitter = Submitter(
-            queue.redis,
+            queue.hands.producer,
             queue.keys,
             queue.scripts,
             waiter=f"client-{number}",

@@ -10,6 +10,10 @@ pytestmark = pytest.mark.asyncio
 
 SECOND_US = 1_000_000
 MOSTLY = 20
+LONE = 8
+WELL = 5
+LATE_US = SECOND_US
+LONE_STATE = "failing_alone"
 
 
 async def test_twenty_failures_more_than_answers_hold_the_fleet(queue: QueueUnderTest) -> None:
@@ -49,7 +53,7 @@ async def test_the_visit_that_begins_a_hold_says_so_and_gets_nothing(queue: Queu
     await queue.set_rate(ONE_SLOT_RPM)
     await queue.submit_many(5)
     replies = [await report(queue, failed=MOSTLY, want=8, worker=name) for name in ("one", "two")]
-    assert [reply.outage for reply in replies] == [True, False]
+    assert [reply.failing for reply in replies] == ["fleet", ""]
     assert [len(reply.leases) for reply in replies] == [0, 0]
 
 
@@ -64,7 +68,7 @@ async def test_calls_from_before_the_last_penalty_tell_nothing_new(queue: QueueU
 async def test_failures_during_a_hold_do_not_begin_the_next_one(queue: QueueUnderTest) -> None:
     await queue.set_rate(ONE_SLOT_RPM)
     await report(queue, failed=MOSTLY)
-    assert not (await report(queue, failed=MOSTLY, generation=1)).outage
+    assert (await report(queue, failed=MOSTLY, generation=1)).failing == ""
     await queue.bucket.probed()
     assert (await report(queue, failed=MOSTLY - 1, generation=1)).hold == ""
 
@@ -73,12 +77,12 @@ async def test_probes_go_at_growing_intervals_of_a_minute_at_most(queue: QueueUn
     await queue.set_rate(ONE_SLOT_RPM)
     await queue.submit_many(20)
     await report(queue, failed=MOSTLY)
-    probed_at = []
-    for second in range(250):
-        if await queue.take(8):
-            probed_at.append(second)
-        await queue.pass_time(1)
-    assert probed_at == [1, 2, 4, 8, 16, 32, 64, 124, 184, 244]
+    waits = [1]
+    for _ in range(9):
+        await queue.pass_time(waits[-1])
+        waits.append(int(await queue.redis.hget(queue.keys.bucket, "probe_wait")) // SECOND_US)
+        assert len(await queue.take(8)) == 1
+    assert waits == [1, 1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 async def test_a_probe_that_succeeds_brings_half_the_rate_back(queue: QueueUnderTest) -> None:
@@ -153,6 +157,89 @@ async def test_only_a_lease_that_holds_goes_behind(queue: QueueUnderTest) -> Non
     assert await queue.jobs.release([probe], behind=True) == 0
 
 
+async def test_one_worker_that_fails_while_others_are_answered_fails_alone(
+    queue: QueueUnderTest,
+) -> None:
+    await fail_beside_a_well_worker(queue)
+    assert (await report(queue, failed=1, worker="broken")).failing == "worker"
+    assert (await queue.bucket.inspect()).hold == ""
+
+
+async def test_answers_on_their_way_when_the_calls_began_to_fail_show_nothing(
+    queue: QueueUnderTest,
+) -> None:
+    await queue.set_rate(ONE_SLOT_RPM)
+    await report(queue, failed=LONE, worker="broken")
+    await report(queue, answered=WELL, worker="well")
+    await queue.redis.hincrby(queue.keys.worker("broken"), "failing_at", LATE_US)
+    assert (await report(queue, failed=1, worker="broken")).failing == ""
+
+
+async def test_whoever_fails_alone_gets_nothing_by_that_visit(queue: QueueUnderTest) -> None:
+    await queue.submit_many(5)
+    await fail_beside_a_well_worker(queue)
+    assert (await report(queue, failed=1, want=8, worker="broken")).leases == ()
+    assert (await report(queue, want=1, worker="broken", state=LONE_STATE)).leases != ()
+
+
+async def test_an_answer_makes_a_worker_one_like_the_others_again(queue: QueueUnderTest) -> None:
+    await fail_beside_a_well_worker(queue)
+    await report(queue, answered=1, worker="broken")
+    assert (await report(queue, failed=LONE - 1, worker="broken")).failing == ""
+
+
+async def test_no_number_of_workers_that_fail_alone_holds_the_fleet(queue: QueueUnderTest) -> None:
+    await fail_beside_a_well_worker(queue, *(f"broken-{number}" for number in range(10)))
+    for probe in range(100):
+        await report(queue, failed=1, worker=f"broken-{probe % 10}", state=LONE_STATE)
+        await report(queue, answered=1, worker="well")
+    assert (await queue.bucket.inspect()).hold == ""
+
+
+async def test_what_fails_alone_counts_for_no_outage(queue: QueueUnderTest) -> None:
+    await fail_beside_a_well_worker(queue)
+    for _ in range(10):
+        await report(queue, failed=MOSTLY, worker="broken", state=LONE_STATE)
+        await report(queue, answered=1, worker="well")
+    assert (await report(queue, failed=MOSTLY - 1, worker="well")).hold == ""
+
+
+async def test_an_outage_holds_the_fleet_whoever_failed_alone_before(queue: QueueUnderTest) -> None:
+    await fail_beside_a_well_worker(queue)
+    assert (await report(queue, failed=1, worker="broken")).failing == "worker"
+    assert (await report(queue, failed=MOSTLY, worker="well")).failing == "fleet"
+
+
+async def test_where_every_worker_stays_away_the_fleet_holds(queue: QueueUnderTest) -> None:
+    await fail_beside_a_well_worker(queue)
+    failing = [
+        (await report(queue, failed=1, worker=worker, state=LONE_STATE)).failing
+        for worker in ["broken", "well"] * MOSTLY
+    ]
+    assert failing[: MOSTLY // 2] == [""] * (MOSTLY // 2)
+    assert failing.count("fleet") == 1
+
+
+async def test_what_a_worker_told_is_forgotten_when_the_servers_clock_jumps_back(
+    queue: QueueUnderTest,
+) -> None:
+    await fail_beside_a_well_worker(queue)
+    await queue.pass_time(-3600)
+    assert (await report(queue, failed=1, worker="broken")).failing == ""
+    await queue.redis.hincrby(queue.keys.worker("broken"), "failing_at", -LATE_US)
+    await report(queue, answered=1, worker="well")
+    assert (await report(queue, failed=1, worker="broken")).failing == "worker"
+
+
+async def fail_beside_a_well_worker(queue: QueueUnderTest, *broken: str) -> None:
+    """Let workers fail for longer than answers need that were on their way; another is answered."""
+    await queue.set_rate(ONE_SLOT_RPM)
+    for worker in broken or ["broken"]:
+        await report(queue, failed=LONE, worker=worker)
+        await queue.redis.hincrby(queue.keys.worker(worker), "failing_at", -LATE_US)
+        await report(queue, answered=WELL, worker="well")
+
+
 async def report(
     queue: QueueUnderTest,
     *,
@@ -161,6 +248,8 @@ async def report(
     generation: int = 0,
     want: int = 0,
     worker: str = "worker",
+    state: str = "taking",
 ) -> TakeReply:
     """Visit and tell how one's calls went."""
-    return await queue.visit(want, worker=worker, calls=Calls(answered, failed, generation))
+    calls = Calls(answered, failed, generation)
+    return await queue.visit(want, worker=worker, state=state, calls=calls)

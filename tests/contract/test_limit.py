@@ -227,7 +227,7 @@ async def test_without_the_setting_no_start_is_slow(queue: QueueUnderTest) -> No
 
 def worker_at(queue: QueueUnderTest, rpm: int) -> Bucket:
     """Return the bucket as a worker with this setting sees it."""
-    return Bucket(queue.redis, queue.keys, queue.scripts, rpm=rpm)
+    return Bucket(queue.hands.worker, queue.keys, queue.scripts, rpm=rpm)
 
 
 async def slow_start_fleet(queue: QueueUnderTest) -> None:

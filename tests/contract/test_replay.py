@@ -174,7 +174,12 @@ async def test_a_producer_that_submits_again_needs_no_replay(queue: QueueUnderTe
     """The submit makes the job; the letter stays for the operator, whose replay only removes it."""
     await bury(queue, "a", code="timeout")
     submitter = Submitter(
-        queue.redis, queue.keys, queue.scripts, waiter="client", max_queue=10, max_bytes=2**30
+        queue.hands.producer,
+        queue.keys,
+        queue.scripts,
+        waiter="client",
+        max_queue=10,
+        max_bytes=2**30,
     )
     [admission] = await submitter.submit([Submission(queue.job("a"))])
     assert not isinstance(admission, QueueFull)

@@ -34,12 +34,12 @@ REFUSAL = GuardDecision(
 
 def log_of(queue: QueueUnderTest, **options: object) -> ReviewLog:
     """Return the guard's side."""
-    return ReviewLog(queue.redis, queue.keys, flags=queue.flags, **options)  # type: ignore[arg-type]
+    return ReviewLog(queue.hands.producer, queue.keys, flags=queue.flags, **options)  # type: ignore[arg-type]
 
 
 def desk_of(queue: QueueUnderTest) -> ReviewDesk:
     """Return the person's side."""
-    return ReviewDesk(queue.redis, queue.keys, flags=queue.flags)
+    return ReviewDesk(queue.hands.operator, queue.keys, flags=queue.flags)
 
 
 async def approved(queue: QueueUnderTest, refusal: GuardDecision = REFUSAL) -> ReviewLog:

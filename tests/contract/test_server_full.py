@@ -34,7 +34,7 @@ async def test_a_submit_is_refused(queue: QueueUnderTest) -> None:
 
 async def test_the_refusal_of_a_client_quotes_no_payload(queue: QueueUnderTest) -> None:
     submitter = Submitter(
-        queue.redis, queue.keys, queue.scripts, waiter="w", max_queue=10, max_bytes=2**30
+        queue.hands.producer, queue.keys, queue.scripts, waiter="w", max_queue=10, max_bytes=2**30
     )
     async with full(queue):
         with pytest.raises(QueueUnreachable) as refusal, queue_errors():
@@ -158,7 +158,7 @@ async def test_jobs_are_retried(queue: QueueUnderTest) -> None:
 
 
 async def test_reservations_are_settled_and_none_is_granted(queue: QueueUnderTest) -> None:
-    budget = RunBudget(queue.redis, queue.keys, run="nightly", limit=Decimal(10))
+    budget = RunBudget(queue.hands.producer, queue.keys, run="nightly", limit=Decimal(10))
     await budget.open()
     [reservation] = await budget.reserve([Decimal(4)])
     async with full(queue):
@@ -196,7 +196,7 @@ async def test_a_starting_worker_learns_the_scope_that_stands(queue: QueueUnderT
 
 async def test_a_starting_worker_sets_the_rate(queue: QueueUnderTest) -> None:
     async with full(queue):
-        await Bucket(queue.redis, queue.keys, queue.scripts, rpm=600).offer()
+        await Bucket(queue.hands.worker, queue.keys, queue.scripts, rpm=600).offer()
     assert (await queue.bucket.inspect()).rpm == 600
 
 

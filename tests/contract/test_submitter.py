@@ -1,5 +1,7 @@
 """The submitter: cached answers, full queues, and the races between a submit and a settle."""
 
+from typing import Any
+
 import pytest
 from support.queue_under_test import QueueUnderTest
 from support.results import counted, failed
@@ -55,6 +57,23 @@ async def test_a_passing_failure_is_tried_anew(queue: QueueUnderTest, code: str)
     assert await submit(queue, "a") == [Admission("miss")]
     assert await queue.result("a") is None
     assert await queue.work_off() == ["a"]
+
+
+async def test_a_count_that_comes_while_a_failure_is_dropped_stays_and_answers(
+    queue: QueueUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A zombie's success overwrites the failure just before the submit drops it."""
+    await queue.submit("a")
+    await queue.fail(await queue.take_one(), code="timeout")
+    retract = Scripts.retract
+
+    async def after_the_zombie(scripts: Scripts, redis: Any, key: str, text: bytes) -> bool:
+        await cache(queue, "a", counted(queue.digest("a")))
+        return await retract(scripts, redis, key, text)
+
+    monkeypatch.setattr(Scripts, "retract", after_the_zombie)
+    assert await submit(queue, "a") == [Admission("hit", counted(queue.digest("a")))]
+    assert await queue.depth() == 0
 
 
 @pytest.mark.parametrize("text", [b"", b"\xff", b"{}", b'{"status":"counted","digest":7}'])
@@ -133,7 +152,7 @@ async def test_a_producer_that_dies_before_its_submit_harms_no_live_payload(
 ) -> None:
     await queue.submit("a")
     submitter = Submitter(
-        queue.redis,
+        queue.hands.producer,
         queue.keys,
         DyingScripts(queue.keys),
         waiter="client",
@@ -169,7 +188,7 @@ async def submit(
 ) -> list[Admission | QueueFull]:
     """Submit as a client does."""
     submitter = Submitter(
-        queue.redis,
+        queue.hands.producer,
         queue.keys,
         queue.scripts,
         waiter="client",

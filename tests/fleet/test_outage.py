@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from redis.asyncio import Redis
+from support.commands import environment, run
+from support.forward_proxy import forward_proxy
 from support.pools import Answers, running_pool, until
 from support.worker_processes import fleet
 
@@ -42,9 +45,10 @@ async def two_workers(url: str, home: Path, stand_in: Sandbox) -> AsyncIterator[
         yield wb
 
 
-async def count_all(wb: Client, outcomes: list[object]) -> None:
-    """Count every payload."""
-    items = wb.count_many((payload(n) for n in range(JOBS)), in_flight=JOBS)
+async def count_all(wb: Client, outcomes: list[object], *, first: int = 0) -> None:
+    """Count as many payloads as there are."""
+    numbers = range(first, first + JOBS)
+    items = wb.count_many((payload(n) for n in numbers), in_flight=JOBS)
     outcomes.extend([item.outcome async for item in items])
 
 
@@ -115,3 +119,52 @@ async def test_a_refused_payload_shows_that_the_endpoint_is_well_again(redis_url
     assert {getattr(item.outcome, "code", "") for item in items} == {"invalid_request"}
     assert await bucket_field(redis_url, "generation") == "1", "the fleet held"
     assert await bucket_field(redis_url, "hold") == "", "and went on"
+
+
+async def states(url: str) -> list[str]:
+    """Read how each worker stands."""
+    async with Redis.from_url(url, decode_responses=True) as redis:
+        names = await redis.zrange(KEYS.workers, 0, -1)
+        return sorted([str(await redis.hget(KEYS.worker(str(name)), "state")) for name in names])
+
+
+@pytest.mark.timeout(300)
+async def test_a_worker_whose_network_alone_is_broken_sits_out_and_comes_back(
+    redis_url: str, tmp_path: Path
+) -> None:
+    outcomes: list[object] = []
+    async with (
+        sandbox(SandboxSettings(rpm=60_000, depth=1000)) as stand_in,
+        forward_proxy() as proxy,
+        fleet(redis_url, tmp_path, 1, stand_in, rpm=RPM),
+        fleet(redis_url, tmp_path, 1, stand_in, rpm=RPM, HTTP_PROXY=proxy.url),
+        Client.connect(redis_url) as wb,
+    ):
+
+        async def everybody_works() -> bool:
+            await count_all(wb, outcomes, first=len(outcomes))
+            return proxy.carried > 0
+
+        await until(everybody_works, within_s=60)
+        proxy.broken = True
+
+        async def one_sits_out() -> bool:
+            await count_all(wb, outcomes, first=len(outcomes))
+            return await states(redis_url) == ["failing_alone", "taking"]
+
+        await until(one_sits_out, within_s=90)
+        status = partial(run, "status", env=environment(tmp_path, WEIGHBRIDGE_REDIS_URL=redis_url))
+        said = " ".join((await anyio.to_thread.run_sync(status)).stdout.split())
+        assert "its calls fail, others' do not" in said
+        refused = proxy.refused
+        await count_all(wb, outcomes, first=len(outcomes))
+        assert proxy.refused <= refused + 10, "no more than its probes"
+        proxy.broken = False
+
+        async def both_take() -> bool:
+            await count_all(wb, outcomes, first=len(outcomes))
+            return await states(redis_url) == ["taking", "taking"]
+
+        await until(both_take, within_s=90)
+    assert all(isinstance(outcome, Counted) for outcome in outcomes)
+    assert await bucket_field(redis_url, "generation") in {"", "0"}, "the fleet never held"

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from simulation.events import SECOND
 
+from weighbridge.server_clock import ServerClock
 from weighbridge_worker.outcomes import Outcomes
-from weighbridge_worker.server_clock import ServerClock
 
 Span = tuple[float, float]
 
@@ -45,6 +45,8 @@ class Worker:
         held: jobs whose slot was missed.
         due: when its turn comes; None without one.
         planned: the visit it sleeps for, so that an older plan is void.
+        broken: whether its own way to the endpoint is.
+        lone: whether it stays away, for its calls alone fail; alone: how often it began to.
         operation: counts its visits; missed_in: the last in which a job missed its second slot.
     """
 
@@ -60,6 +62,10 @@ class Worker:
     misses: int = 0
     full: bool = False
     dead: bool = False
+    broken: bool = False
+    lone: bool = False
+    alone: int = 0
+    probe_wait: float = 0.0
     stopped_until: float = 0.0
     sits_out_until: float = 0.0
     attempts: int = 0
@@ -73,6 +79,7 @@ class Permit:
         late: when it is stale, by the worker's clock.
         again: whether its job missed a slot before.
         probe: whether its call is a hold's probe.
+        own_probe: whether it is that of a worker whose calls alone fail.
     """
 
     late: float
@@ -80,6 +87,7 @@ class Permit:
     operation: int
     again: bool
     probe: bool = False
+    own_probe: bool = False
 
 
 @dataclass(slots=True)
@@ -89,12 +97,14 @@ class Record:
     Args:
         attempts: when each call began.
         refused: when each 429 was given.
-        failed: when each call met an endpoint that was down.
+        failed: when each call met an endpoint that was down, or a way that was.
+        holds: when the fleet began to hold.
         missed: slots that were not used in time.
     """
 
     attempts: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     failed: list[float] = field(default_factory=list)
+    holds: list[float] = field(default_factory=list)
     visits: int = 0
     missed: int = 0

@@ -24,6 +24,10 @@ MIN_GRACE = 10 * MILLISECOND
 
 FIRST_SIT_OUT = SECOND / 10
 MAX_SIT_OUT = 10 * SECOND
+FIRST_PROBE = SECOND
+MAX_PROBE = 60 * SECOND
+"""Of a worker whose calls alone fail."""
+
 UNLIMITED = 10**15
 
 
@@ -139,9 +143,12 @@ class Fleet:
     def _serve(self, worker: Worker, asked: float, left: int | None) -> None:
         """Run the script; the server does one thing at a time."""
         now = math.ceil(max(self.now, self._server_free))
-        want = min(worker.places - worker.busy, self.jobs) + worker.held
+        places = 1 if worker.lone else worker.places
+        want = max(0, min(places - worker.busy, self.jobs)) + worker.held
         living, calls = self._living(worker, now), worker.outcomes.report()
-        visit = self.bucket.visit(now, living, left, want, calls)
+        visit = self.bucket.visit(
+            now, living, left, want, calls, worker=id(worker), lone=worker.lone
+        )
         again = min(worker.held, len(visit.slots))
         fresh = len(visit.slots) - again
         worker.held -= again
@@ -170,6 +177,7 @@ class Fleet:
         clock = worker.clock
         clock.learn(asked_at=asked, read=read, replied_at=self.now)
         worker.outcomes.follow(visit.generation)
+        self._judged(worker, visit)
         fetched = self.now
         if visit.slots:
             fetched += self._one_way() + self._one_way()
@@ -177,10 +185,28 @@ class Fleet:
             starts = clock.surely_from(slot)
             late = starts + self.grace
             permit = Permit(
-                late, visit.generation, worker.operation, index < again, bool(visit.hold)
+                late,
+                visit.generation,
+                worker.operation,
+                index < again,
+                bool(visit.hold),
+                worker.lone,
             )
             self.events.at(max(starts, fetched), self._begin, worker, permit)
         self.events.at(fetched, self._sleep, worker, visit, empty, self.now)
+
+    def _judged(self, worker: Worker, visit: Visit) -> None:
+        if visit.failing == "fleet":
+            self.record.holds.append(self.now)
+        if visit.failing == "worker" and not worker.lone:
+            worker.lone = True
+            worker.alone += 1
+            self._rest(worker, FIRST_PROBE)
+
+    def _rest(self, worker: Worker, wait: float) -> None:
+        """Stay away until the next probe of one's own."""
+        worker.probe_wait = wait
+        worker.sits_out_until = self.now + wait
 
     def _sleep(self, worker: Worker, visit: Visit, empty: bool, replied: float) -> None:
         if self._away(self._sleep, worker, visit, empty, replied):
@@ -223,7 +249,8 @@ class Fleet:
 
     def _arrive(self, worker: Worker, permit: Permit) -> None:
         failing = self.endpoint.failing
-        pause, failed = None, failing > 0 and self._dice.random() < failing
+        pause = None
+        failed = worker.broken or (failing > 0 and self._dice.random() < failing)
         if failed:
             self.record.failed.append(self.now)
         elif not self.endpoint.passes():
@@ -241,6 +268,10 @@ class Fleet:
         else:
             self.jobs += failed
             worker.outcomes.note(permit.generation, failed=failed)
+            if not failed and worker.lone:
+                worker.lone, worker.sits_out_until = False, 0.0
+            if failed and permit.own_probe and worker.sits_out_until <= self.now:
+                self._rest(worker, min(MAX_PROBE, worker.probe_wait * 2))
             if permit.probe and not failed:
                 self.events.at(self.now + self._one_way(), self._probed)
         worker.busy -= 1

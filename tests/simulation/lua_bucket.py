@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from lupa.lua51 import LuaRuntime
 
-from weighbridge.exchange import Calls
+from weighbridge.exchange import Calls, Failing
 
 NO_CALLS = Calls()
 
@@ -20,15 +20,21 @@ ENTRY = """
 local fields = {}
 local api = {}
 
-function api.visit(now, interval, living, left, want, answered, failed, generation)
+local callers = {}
+
+function api.visit(now, interval, living, left, want, answered, failed, generation, worker, lone)
   local bucket = open_bucket(fields, now, interval)
-  judge_calls(bucket, answered, failed, generation)
+  local caller = callers[worker] or {answered_in_row = 0, failed_in_row = 0, failing_at = 0}
+  callers[worker], caller.lone = caller, lone
+  local failing = judge_calls(bucket, caller, answered, failed, generation)
+  if keeps_off(bucket, caller, failing) then want = 0 end
   local visit = begin_visit(bucket, living, left)
   local slots = {}
   while #slots < math.min(want, visit.quota) do slots[#slots + 1] = use_slot(bucket) end
   local wait = end_visit(bucket, visit)
   fields = bucket
-  return wait, longest_sleep(living), bucket.generation, bucket.iv, bucket.hold, unpack(slots)
+  return wait, longest_sleep(living), bucket.generation, bucket.iv, bucket.hold, failing,
+    unpack(slots)
 end
 
 function api.penalise(now, interval, wait, generation, hold, ramp)
@@ -74,6 +80,7 @@ class Visit(NamedTuple):
         generation: of the bucket's penalties, to be named by a 429 of these slots.
         interval: µs between two slots at the rate in force.
         hold: why a slot is a probe's, or empty.
+        failing: whose calls mostly fail by this visit.
         slots: moments of the granted permits, µs by the server's clock.
     """
 
@@ -82,6 +89,7 @@ class Visit(NamedTuple):
     generation: int
     interval: float
     hold: str
+    failing: Failing
     slots: tuple[float, ...]
 
 
@@ -109,7 +117,15 @@ class LuaBucket:
         self._api: Any = LuaRuntime(unpack_returned_tuples=True).execute(source)
 
     def visit(
-        self, now: int, living: int, left: int | None, want: int, calls: Calls = NO_CALLS
+        self,
+        now: int,
+        living: int,
+        left: int | None,
+        want: int,
+        calls: Calls = NO_CALLS,
+        *,
+        worker: int = 0,
+        lone: bool = False,
     ) -> Visit:
         """Come for at most ``want`` slots.
 
@@ -118,10 +134,13 @@ class LuaBucket:
             living: workers seen lately.
             left: µs that remain of this worker's turn; None if it has none.
             calls: how those since its last visit went.
+            worker: which it is.
+            lone: whether it stays away, for its calls alone fail.
         """
         went = (calls.answered, calls.failed, calls.generation)
-        reply = self._api.visit(now, self.interval, living, left, want, *went)
-        return Visit(reply[0], reply[1], reply[2], reply[3], reply[4], reply[5:])
+        reply = self._api.visit(now, self.interval, living, left, want, *went, worker, lone)
+        wait, longest, generation, interval, hold, failing, *slots = reply
+        return Visit(wait, longest, generation, interval, hold, failing, tuple(slots))
 
     def penalise(
         self, now: int, wait: int, generation: int, hold: str = "", *, ramp: bool = False

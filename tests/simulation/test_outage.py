@@ -13,6 +13,7 @@ from weighbridge.exchange import Calls
 
 SEED = 20_261_125
 START = 1_795_000_000_000_000
+LONE = 8
 RATES = [60, 3_000, 20_000]
 
 
@@ -78,3 +79,72 @@ def test_a_hundred_thousand_calls_of_which_three_in_ten_fail_begin_no_hold() -> 
         failed = int(dice.random() < 0.3)
         visit = bucket.visit(START + number * 3_000, 1, 0, 1, Calls(1 - failed, failed, 0))
         assert visit.hold == ""
+
+
+def half_broken(per_minute: int, workers: int, duration: float) -> Fleet:
+    """Let a fleet work for ten seconds, then break the network of every other worker."""
+    print(f"seed {SEED}")
+    fleet = Fleet(per_minute, workers, seed=SEED, depth=20)
+    fleet.run(10 * SECOND)
+    for worker in fleet.workers[::2]:
+        worker.broken = True
+    fleet.run(duration)
+    return fleet
+
+
+FLEETS = [(60, 2), (60, 8), (1_200, 2), (3_000, 4), (3_000, 40), (20_000, 4), (20_000, 40)]
+
+
+@pytest.mark.parametrize(("per_minute", "workers"), FLEETS)
+def test_half_a_fleet_that_fails_alone_never_holds_the_other_half(
+    per_minute: int, workers: int
+) -> None:
+    fleet = half_broken(per_minute, workers, 1_800 * SECOND)
+    assert fleet.record.holds == []
+    broken = fleet.workers[::2]
+    assert [worker.lone for worker in fleet.workers] == [worker.broken for worker in fleet.workers]
+    # What each had in hand until it was known, then a probe a minute: the rest is the others'.
+    assert sum(worker.attempts for worker in broken) <= (
+        per_minute / 60 * 12 + len(broken) * (30 + LONE + 30)
+    )
+    assert sum(seconds(fleet, fleet.now - 60 * SECOND, 60)) >= 59
+
+
+@pytest.mark.parametrize(("per_minute", "workers"), FLEETS)
+def test_who_failed_alone_comes_back_by_a_probe_of_its_own(per_minute: int, workers: int) -> None:
+    fleet = half_broken(per_minute, workers, 300 * SECOND)
+    for worker in fleet.workers:
+        worker.broken = False
+    fleet.run(90 * SECOND)
+    assert not any(worker.lone for worker in fleet.workers)
+    assert {worker.alone for worker in fleet.workers[1::2]} == {0}
+    assert {worker.alone for worker in fleet.workers[::2]} == {1}
+
+
+@pytest.mark.parametrize(("per_minute", "workers"), FLEETS)
+def test_an_outage_of_a_half_broken_fleet_holds_it_once(per_minute: int, workers: int) -> None:
+    fleet = half_broken(per_minute, workers, 300 * SECOND)
+    fleet.endpoint.failing = 1.0
+    fleet.run(600 * SECOND)
+    [held_at] = fleet.record.holds
+    assert held_at - 310 * SECOND <= max(SECOND * 5, 60 * 60 * SECOND / per_minute)
+    failed = [time for time in fleet.record.failed if time >= held_at + SECOND]
+    assert min(b - a for a, b in pairwise(failed[-8:])) >= 55 * SECOND
+    fleet.endpoint.failing = 0.0
+    fleet.run(180 * SECOND)
+    assert len(fleet.record.holds) == 1
+    assert sum(seconds(fleet, fleet.now - 60 * SECOND, 60)) >= 59
+    assert [worker.lone for worker in fleet.workers] == [worker.broken for worker in fleet.workers]
+
+
+@pytest.mark.parametrize("per_minute", [60, 1_200, 3_000, 20_000])
+def test_three_workers_of_four_that_fail_alone_leave_all_to_the_fourth(per_minute: int) -> None:
+    print(f"seed {SEED}")
+    fleet = Fleet(per_minute, 4, seed=SEED, depth=20, places=max(32, per_minute // 100))
+    fleet.run(10 * SECOND)
+    for worker in fleet.workers[1:]:
+        worker.broken = True
+    fleet.run(900 * SECOND)
+    # One hold may come before the fourth has shown that the endpoint is well.
+    assert len(fleet.record.holds) <= 1
+    assert sum(seconds(fleet, fleet.now - 60 * SECOND, 60)) >= 59

@@ -230,7 +230,7 @@ async def test_the_commands_say_it_in_one_line_with_status_2(
     assert "maxmemory-policy noeviction" in line
 
 
-async def test_a_worker_without_a_server_ends_with_status_1(tmp_path: Path) -> None:
+async def test_a_worker_without_a_server_ends_with_status_4(tmp_path: Path) -> None:
     env = environment(
         tmp_path,
         WEIGHBRIDGE_REDIS_URL="redis://127.0.0.1:1",
@@ -238,6 +238,6 @@ async def test_a_worker_without_a_server_ends_with_status_1(tmp_path: Path) -> N
         WEIGHBRIDGE_RPM="60",
     )
     done = run("worker", env=env)
-    assert done.returncode == 1
+    assert done.returncode == 4
     [line] = done.stderr.splitlines()
     assert "does not answer" in line

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,27 @@ import redis
 
 REDIS_FILES = Path(__file__).parents[2] / "deploy" / "redis"
 USERS = ("producer", "worker", "operator", "gateway", "scaler")
+BOTH = "both"
+"""A user of the tests' own: what counts with workers of its own is a producer and a worker."""
+
 UNDER_ACL = os.environ.get("WEIGHBRIDGE_TEST_ACL") == "1"
+
+SERVED = "WEIGHBRIDGE_TEST_ACL_URL"
+"""The variable that names the server that has these users; a test's own server has none."""
+
+PRODUCERS = ("count", "guard", "route", "prune", "compare", "audit")
 
 ROLES = {
     "weighbridge.client": "producer",
+    "weighbridge.uses.run_budget": "producer",
+    "weighbridge.uses.review": "producer",
+    "weighbridge.uses.review_desk": "operator",
     "weighbridge.bucket": "worker",
     "weighbridge_worker.pool": "worker",
     "weighbridge_worker.startup": "worker",
     "weighbridge_worker.cli.assembly": "operator",
     "weighbridge_worker.gateway.service": "gateway",
+    "weighbridge_worker.cli.dead_letters": "operator",
 }
 """Who the modules that connect are."""
 
@@ -30,8 +42,15 @@ def users_file(folder: Path) -> Path:
     for user in USERS:
         text = text.replace(f"user {user} on ", f"user {user} on >pw ")
     path = folder / "users.acl"
+    text += f"user {BOTH} on >pw {_rules(text, 'producer')} {_rules(text, 'worker')}\n"
     path.write_text(text.replace("user default off", "user default on nopass ~* &* +@all"))
     return path
+
+
+def _rules(text: str, user: str) -> str:
+    [line] = [line for line in text.splitlines() if line.startswith(f"user {user} ")]
+    root, _, _ = line.partition(" >pw ")[2].partition(" (")
+    return root.replace("resetkeys resetchannels ", "").replace("-@all ", "")
 
 
 def as_user(url: str, user: str, password: str = "pw") -> str:
@@ -40,8 +59,9 @@ def as_user(url: str, user: str, password: str = "pw") -> str:
     return f"{scheme}://{user}:{password}@{rest}"
 
 
-def log_in_by_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every module that connects log in as the user that it would be."""
+def log_in_by_role(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Let every module that connects to this server log in as the user that it would be."""
+    monkeypatch.setenv(SERVED, url)
     for module, user in ROLES.items():
         for name in ("connect", "connect_unrepeated"):
             original = getattr(importlib.import_module(module), name, None)
@@ -51,9 +71,28 @@ def log_in_by_role(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _logging_in(connect: Callable[[str], Any], user: str) -> Callable[[str], Any]:
     def connect_as(url: str) -> Any:
-        return connect(url if "@" in url else as_user(url, user))
+        return connect(as_user(url, user) if url == os.environ.get(SERVED) else url)
 
     return connect_as
+
+
+def command_as_role(
+    words: Sequence[str], env: Mapping[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """Let a command that is to reach this server log in as the user that it would be."""
+    served = os.environ.get(SERVED)
+    role = BOTH if "--with-workers" in words else _role(words[0]) if words else "operator"
+
+    def told(text: str) -> str:
+        return as_user(text, role) if served and text == served else text
+
+    return [told(word) for word in words], {name: told(value) for name, value in env.items()}
+
+
+def _role(command: str) -> str:
+    if command == "worker":
+        return "worker"
+    return "producer" if command in PRODUCERS else "operator"
 
 
 def refusals(client: redis.Redis) -> list[str]:

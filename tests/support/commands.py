@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from support.acl import command_as_role
+
 COMMAND = (sys.executable, "-m", "weighbridge_worker")
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples" / "payloads.jsonl"
@@ -26,8 +28,14 @@ def run(
     *words: str, env: Mapping[str, str], stdin: bytes = b"", within_s: float = 90
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command to its end."""
+    told, told_env = command_as_role(words, env)
     done = subprocess.run(
-        [*COMMAND, *words], env=env, input=stdin, capture_output=True, timeout=within_s, check=False
+        [*COMMAND, *told],
+        env=told_env,
+        input=stdin,
+        capture_output=True,
+        timeout=within_s,
+        check=False,
     )
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
@@ -37,8 +45,9 @@ def run(
 @contextmanager
 def started(*words: str, env: Mapping[str, str]) -> "Iterator[subprocess.Popen[str]]":
     """Run the command while the block runs; kill it if it still runs then."""
+    told, told_env = command_as_role(words, env)
     with subprocess.Popen(
-        [*COMMAND, *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *told], env=told_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process

@@ -13,7 +13,7 @@ DAY_MS = 86_400_000
 def dead(queue: QueueUnderTest, *, max_queue: int = 1000, scripts: Any = None) -> DeadLetters:
     """Open the dead letters as an operator does."""
     return DeadLetters(
-        queue.redis,
+        queue.hands.operator,
         queue.keys,
         scripts or queue.scripts,
         max_queue=max_queue,

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fakeredis import FakeAsyncRedis, FakeRedis, FakeServer
+from support.hands import Hands, hands_on, let_roles_run, one_hand
 from support.key_leaks import leaked_keys
 from support.results import counted, failed
 from support.stored_queue import LEASE_S, ORPHAN_TTL_MS, StoredQueue
 
 from weighbridge.bucket import Bucket
-from weighbridge.connection import RedisClient, connect, connect_unrepeated
 from weighbridge.exchange import (
     Calls,
     Cancelled,
@@ -51,12 +51,14 @@ class Visitor:
 class QueueUnderTest(StoredQueue):
     """The scripts on one namespace, and a look at what they have stored."""
 
-    def __init__(self, client: RedisClient, taking: RedisClient, *, flags: bool) -> None:
-        super().__init__(client, Keys("contract"))
+    def __init__(self, hands: Hands, *, flags: bool) -> None:
+        super().__init__(hands.owner, Keys())
         self.flags = flags
+        self.hands = hands
         self.scripts = Scripts(self.keys, flags=flags)
-        self.jobs = Jobs(client, taking, self.keys, self.scripts, Retention())
-        self.bucket = Bucket(client, self.keys, self.scripts, rpm=FASTEST_RPM)
+        let_roles_run(self.scripts, hands)
+        self.jobs = Jobs(hands.worker, hands.taking, self.keys, self.scripts, Retention())
+        self.bucket = Bucket(hands.owner, self.keys, self.scripts, rpm=FASTEST_RPM)
         self.visitors: dict[str, Visitor] = {}
 
     # The producers' side.
@@ -141,6 +143,7 @@ class QueueUnderTest(StoredQueue):
         in_flight: int = 0,
         held: Sequence[Lease] = (),
         calls: Calls = NO_CALLS,
+        state: str = "taking",
         lease_s: float = LEASE_S,
         interval_us: int = 60_000_000 // FASTEST_RPM,
         heard: bool = True,
@@ -152,6 +155,7 @@ class QueueUnderTest(StoredQueue):
             turn_us: what remains of the worker's turn: it has come, unless the test is about turns.
             held: leases whose slots the worker missed.
             calls: how its calls since its last visit went.
+            state: what the worker says of itself.
             heard: the reply arrives; otherwise the worker never learns what it was granted.
             again: send the last operation a second time, as a repeating client would.
         """
@@ -168,6 +172,7 @@ class QueueUnderTest(StoredQueue):
                 suspects=suspects,
                 version="1",
                 concurrency=8,
+                state=state,
                 turn_us=turn_us,
                 lead_us=lead_us,
                 in_flight=in_flight,
@@ -287,12 +292,8 @@ class QueueUnderTest(StoredQueue):
 @asynccontextmanager
 async def queue_on_server(url: str) -> AsyncIterator[QueueUnderTest]:
     """Open the queue on a real server."""
-    client, taking = connect(url), connect_unrepeated(url)
-    try:
-        yield await _opened(QueueUnderTest(client, taking, flags=True))
-    finally:
-        await client.aclose()
-        await taking.aclose()
+    async with hands_on(url) as hands:
+        yield await _opened(QueueUnderTest(hands, flags=True))
 
 
 @asynccontextmanager
@@ -301,7 +302,7 @@ async def queue_on_fake() -> AsyncIterator[QueueUnderTest]:
     server = FakeServer(version=(7,))
     client = FakeAsyncRedis(server=server)
     try:
-        yield await _opened(QueueUnderTest(client, client, flags=False))
+        yield await _opened(QueueUnderTest(one_hand(client), flags=False))
         leaked = leaked_keys(FakeRedis(server=server))
         assert not leaked, f"keys without a TTL that nothing will ever remove: {leaked}"
     finally:

@@ -20,7 +20,7 @@ LEASE_S = 30.0
 ORPHAN_TTL_MS = 600_000
 STAMPS = (
     *("tat", "idle_from", "turn", "blocked_until", "seen_until", "cut_at", "probe_at"),
-    *("visited", "settle_until", "suspects_until"),
+    *("well_at", "visited", "settle_until", "suspects_until"),
 )
 """The moments that the bucket's hash holds."""
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from redis.asyncio import Redis
-from support.acl import UNDER_ACL, as_user
+from support.acl import command_as_role
 from support.commands import COMMAND, environment
 from support.pools import until
 
@@ -19,17 +19,20 @@ async def fleet(
     url: str, home: Path, size: int, stand_in: Sandbox, *, rpm: int, **settings: str
 ) -> AsyncIterator[list["subprocess.Popen[bytes]"]]:
     """Run worker processes while the block runs; kill what is left of them."""
-    env = environment(
-        home,
-        WEIGHBRIDGE_REDIS_URL=as_user(url, "worker") if UNDER_ACL else url,
-        WEIGHBRIDGE_RPM=str(rpm),
-        ANTHROPIC_BASE_URL=stand_in.base_url,
-        ANTHROPIC_API_KEY="test",
-        **settings,
+    words, env = command_as_role(
+        ["worker"],
+        environment(
+            home,
+            WEIGHBRIDGE_REDIS_URL=url,
+            WEIGHBRIDGE_RPM=str(rpm),
+            ANTHROPIC_BASE_URL=stand_in.base_url,
+            ANTHROPIC_API_KEY="test",
+            **settings,
+        ),
     )
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(subprocess.Popen([*COMMAND, "worker"], env=env, stderr=sys.stderr))
+            stack.enter_context(subprocess.Popen([*COMMAND, *words], env=env, stderr=sys.stderr))
             for _ in range(size)
         ]
         for worker in workers:

@@ -166,3 +166,19 @@ def test_canonical_bytes_that_outgrow_the_text_are_measured_too() -> None:
     raw = having("[" + ",".join(["1e5"] * 200) + "]")
     with pytest.raises(PayloadTooLarge):
         check_payload(raw, max_bytes=len(raw))
+
+
+@pytest.mark.parametrize(("levels", "taken"), [(126, True), (127, False)])
+def test_what_moves_a_level_deeper_still_nests_no_deeper_than_is_taken(
+    levels: int, taken: bool
+) -> None:
+    """Found by `make fuzz`: the canonical body must be one that would be taken itself."""
+    form: object = 1
+    for _ in range(levels):
+        form = [form]
+    raw = body(output_format=form)
+    if taken:
+        check_payload(check_payload(raw).body)
+    else:
+        with pytest.raises(MalformedPayload, match="nested deeper than 128"):
+            check_payload(raw)

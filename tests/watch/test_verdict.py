@@ -41,6 +41,12 @@ QUIET = Trend()
             Level.ATTENTION,
             "1 of 2 workers",
         ),
+        (
+            pool(workers=(worker("a", "failing_alone"), worker("b"))),
+            "failing_alone",
+            Level.ATTENTION,
+            "1 of 2",
+        ),
         (pool(workers=(worker(state="sitting_out"),)), "sitting_out", Level.ATTENTION, "1 of 1"),
         (pool(dead=9, dead_recent={"timeout": 9}), "well", Level.WELL, "Well"),
         (

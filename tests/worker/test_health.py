@@ -34,7 +34,7 @@ WELL = HealthFacts(
     unsettled_since=None,
     in_flight=3,
     draining=False,
-    key_refused=False,
+    barred="",
     sit_out_s=0.0,
     hold="",
 )
@@ -53,7 +53,8 @@ HELLO = {"model": "claude-test", "messages": [{"role": "user", "content": "hello
         (replace(WELL, turned_at=LONG_AGO, draining=True), True, False, "draining"),
         (replace(WELL, unsettled_since=NOW - SETTLE_S), True, True, ""),
         (replace(WELL, unsettled_since=NOW - SETTLE_S - 1), True, False, "waited for 16 s"),
-        (replace(WELL, key_refused=True), True, False, "refuses the key"),
+        (replace(WELL, barred="key_refused"), True, False, "refuses the key"),
+        (replace(WELL, barred="failing_alone"), True, False, "other workers' do not"),
         (replace(WELL, sit_out_s=1.6), True, True, ""),
         (replace(WELL, sit_out_s=6.4), True, False, "sitting out"),
     ],

@@ -203,3 +203,33 @@ async def test_sixteen_places_are_all_used_and_never_more(redis_url: str) -> Non
             answers.gate.set()
             await until(lambda: _drained(redis_url))
     assert len(answers.bodies) == 40
+
+
+async def test_a_living_worker_writes_the_scope_again_that_an_empty_server_lost(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weighbridge_worker.pool.SCOPE_EVERY_S", 0.01)
+    async with running_pool(redis_url, Answers()), connect(redis_url) as redis:
+        await redis.delete(KEYS.scope)
+
+        async def stands_again() -> bool:
+            return bool(await redis.exists(KEYS.scope))
+
+        await until(stands_again)
+        assert await redis.hget(KEYS.scope, "base_url") == SCOPE["base_url"].encode()
+
+
+async def test_a_worker_leaves_a_namespace_that_has_another_scope_by_now(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weighbridge_worker.pool.SCOPE_EVERY_S", 0.01)
+    async with connect(redis_url) as redis:
+
+        async def wait_for_another_scope() -> None:
+            async with running_pool(redis_url, Answers()):
+                await redis.hset(KEYS.scope, "base_url", "another")
+                await anyio.sleep(60)
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await wait_for_another_scope()
+    assert caught.group_contains(ScopeMismatch, match="weighbridge scope reset")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weighbridge_worker.server_clock import ServerClock
+from weighbridge.server_clock import ServerClock
 
 START = 1_795_000_000.0
 ROUNDING = 1e-5

@@ -42,6 +42,7 @@ class HeldLease:
         missed: whether it missed a slot before.
         generation: of the bucket's penalties when the permit was granted.
         probe: why the fleet holds, if this call is its probe; else empty.
+        own_probe: whether it is this worker's own, whose calls alone fail.
     """
 
     lease: Lease
@@ -53,6 +54,7 @@ class HeldLease:
     missed: bool = False
     generation: int = 0
     probe: str = ""
+    own_probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ class Release:
     Args:
         refusal: what the whole fleet is to make of it, if anything.
         key_refused: the words with which the endpoint refused this worker's key, or empty.
-        probe_failed: how it failed, if it was the fleet's probe; then others go first.
+        probe_failed: how it failed, if it was the fleet's or the worker's probe; then others go
+            first.
     """
 
     code: str
@@ -176,9 +179,9 @@ class Executor:
         return Settle(_counted(lease, tokens), tokens, call_failed=False)
 
     def _retry(self, held: HeldLease, error: PassingFailure) -> Decision:
-        """Use an attempt; but a fleet's probe fails for the fleet, and no job is to pay for it."""
+        """Use an attempt; but a probe, the fleet's or our own, fails at no job's cost."""
         lease, code = held.lease, error.failure_code
-        if held.probe:
+        if held.probe or held.own_probe:
             self._log.info("probe_failed", digest=lease.digest[:12], code=code)
             return Release(code, probe_failed=error)
         attempts = lease.attempts + 1

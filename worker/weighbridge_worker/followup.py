@@ -75,7 +75,7 @@ class FollowUp:
             await self._penalise(decision.code, decision.refusal)
         failure = decision.probe_failed
         await self._jobs.release([held.lease], behind=failure is not None)
-        if failure is not None:
+        if failure is not None and held.probe:
             self._probed(failure)
         if decision.key_refused:
             self._key_refused(decision.code, decision.key_refused)
@@ -108,7 +108,10 @@ def _call_failed(decision: Decision) -> bool | None:
     """Say whether the endpoint failed the call; None if there was none, or it says nothing."""
     if isinstance(decision, Settle):
         return decision.call_failed
-    return True if isinstance(decision, Retry) else None
+    failed = isinstance(decision, Retry) or (
+        isinstance(decision, Release) and decision.probe_failed is not None
+    )
+    return True if failed else None
 
 
 def _ends_hold(held: HeldLease, decision: Settle) -> bool:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from weighbridge_worker.standing import Bar
+
 READY_S = 15.0
 """Within this a ready worker's visit was answered. Its waits between two visits are 8 s at most,
 10 s in a fleet of 500; the rest is for the answer."""
@@ -12,6 +14,11 @@ SETTLE_S = 15.0
 LIVE_S = 120.0
 """A turn of the taker takes no longer, however the server hangs: its time-outs add up to some 75 s.
 Being restarted would not bring a server back, so that only the worker's own fault counts here."""
+
+BARS: dict[Bar, str] = {
+    "key_refused": "the endpoint refuses the key",
+    "failing_alone": "its calls to the endpoint fail, other workers' do not: see its network",
+}
 
 LONG_SIT_OUT_S = 3.0
 """A worker that stays away for longer has missed its slots six times in a row."""
@@ -27,7 +34,7 @@ class HealthFacts:
         settled_at: when results were last settled.
         unsettled_since: since when results wait to be settled.
         in_flight: leases it holds.
-        key_refused: whether the endpoint refuses its key.
+        barred: why it makes no calls but probes: the state of its standing, or empty.
         sit_out_s: for how long it stays away from the queue by its own choice.
         hold: why the fleet holds, by the last answer, or empty.
         paused: whether an operator holds the fleet.
@@ -39,7 +46,7 @@ class HealthFacts:
     unsettled_since: float | None
     in_flight: int
     draining: bool
-    key_refused: bool
+    barred: Bar
     sit_out_s: float
     hold: str
     paused: bool = False
@@ -106,8 +113,8 @@ def _unready(facts: HealthFacts, now: float) -> list[str]:
     if facts.unsettled_since is not None and now - facts.unsettled_since > SETTLE_S:
         waited_s = now - facts.unsettled_since
         why.append(f"results have waited for {waited_s:.0f} s to be written")
-    if facts.key_refused:
-        why.append("the endpoint refuses the key")
+    if facts.barred:
+        why.append(BARS[facts.barred])
     if facts.sit_out_s > LONG_SIT_OUT_S:
         why.append(f"sitting out for {facts.sit_out_s:.0f} s: it kept missing its slots")
     return why

@@ -44,6 +44,9 @@ PATIENCE = 7
 GIVE_BACK_S = 2.0
 """How long a stopped worker may take to give its leases back."""
 
+SCOPE_EVERY_S = 10.0
+"""Between two looks at whether the namespace still has our scope."""
+
 ASK_S = 0.5
 """How long a look at the fleet may hold up the answer to a health probe."""
 
@@ -78,8 +81,9 @@ class Pool:
         self._log = log.bind(worker=name)
         self._draining = anyio.Event()
         self._stopping = anyio.CancelScope()
+        self._keeping = anyio.CancelScope()
         self._settling: TaskGroup = anyio.create_task_group()
-        self._refused: KeyRefused | PassingFailure | None = None
+        self._refused: KeyRefused | PassingFailure | ScopeMismatch | None = None
         self._failed_probes = 0
         self._jobs = Jobs(redis, unrepeated, keys, scripts, worker.retention)
         self._bucket = Bucket(redis, keys, scripts, rpm=worker.rate)
@@ -148,6 +152,7 @@ class Pool:
                 self._worker.drain_s, self._worker.grace_s - 2 * GIVE_BACK_S
             )
         self._draining.set()
+        self._keeping.cancel()
         self._taker.wake()
         self._intake.wake()
 
@@ -165,7 +170,7 @@ class Pool:
             unsettled_since=settler.unsettled_since,
             in_flight=taker.in_flight,
             draining=self._draining.is_set(),
-            key_refused=taker.standing.barred,
+            barred=taker.standing.barred,
             sit_out_s=taker.standing.sit_out_s,
             hold=taker.hold,
             paused=await self._paused(),
@@ -188,7 +193,8 @@ class Pool:
 
         Raises:
             QueueUnreachable: the server does not answer at the start.
-            ScopeMismatch: the namespace holds counts that depend on other settings.
+            ScopeMismatch: the namespace holds counts that depend on other settings, at the start or
+                since; its jobs were given back or ended.
             KeyRefused: the endpoint does not accept this worker's key; its jobs were given back.
             PassingFailure: most calls fail, for a minute by now; its jobs were given back.
         """
@@ -204,6 +210,7 @@ class Pool:
                     task_status.started()
                     self._tasks.start_soon(self._intake.run)
                     self._tasks.start_soon(self._reporter.run)
+                    self._tasks.start_soon(self._keep_scope)
                     await self._taker.run()
                     # Leaving the group waits for the calls in flight, for as long as a drain may.
             await self._taker.give_missed_back()
@@ -222,8 +229,23 @@ class Pool:
             if (theirs := standing.get(setting)) != ours:
                 raise ScopeMismatch(
                     f"namespace {self._queue.namespace!r} holds counts made with {setting} ="
-                    f" {theirs!r}, this worker has {ours!r}; choose another WEIGHBRIDGE_NAMESPACE"
+                    f" {theirs!r}, this worker has {ours!r}; choose another WEIGHBRIDGE_NAMESPACE,"
+                    " or empty this one's cache with `weighbridge scope reset`"
                 )
+
+    async def _keep_scope(self) -> None:
+        """Write the scope again on a server that came back empty; leave where another stands."""
+        with self._keeping:
+            while self._refused is None:
+                await anyio.sleep(SCOPE_EVERY_S)
+                try:
+                    await self._claim_scope()
+                except RedisError as error:
+                    self._log.debug("scope_not_read", error=type(error).__name__)
+                except ScopeMismatch as error:
+                    self._log.error("scope_changed")
+                    self._refused = error
+                    self.drain()
 
     def _start(self, held: HeldLease) -> None:
         self._tasks.start_soon(self._work, held)

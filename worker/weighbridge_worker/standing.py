@@ -1,6 +1,8 @@
 """How a worker stands: how far ahead it needs its slots, whether it keeps them, whether the
-endpoint takes its key.
+endpoint takes its key, and whether its calls alone fail.
 """
+
+from typing import Literal
 
 import anyio
 
@@ -11,8 +13,14 @@ MAX_LEAD_S = 0.1
 
 SIT_OUT_S = 0.1
 MAX_SIT_OUT_S = 10.0
-PROBE_KEY_S = 10.0
-MAX_PROBE_KEY_S = 300.0
+Bar = Literal["", "key_refused", "failing_alone"]
+"""Why a worker makes no calls but probes; the last word stands in parts/caller.lua too."""
+
+PROBES_S: dict[Bar, tuple[float, float]] = {
+    "key_refused": (10.0, 300.0),
+    "failing_alone": (1.0, 60.0),
+}
+"""Before the first probe, and between two at most."""
 
 
 class Standing:
@@ -23,15 +31,13 @@ class Standing:
         self._misses = 0
         self._missed_in = 0
         self._next_at = 0.0
-        self._probe_s = PROBE_KEY_S
-        self.barred = False
+        self._probe_s = 0.0
+        self.barred: Bar = ""
 
     @property
     def state(self) -> str:
         """One word for status and health."""
-        if self.barred:
-            return "key_refused"
-        return "sitting_out" if self._misses else "taking"
+        return self.barred or ("sitting_out" if self._misses else "taking")
 
     @property
     def sit_out_s(self) -> float:
@@ -69,17 +75,19 @@ class Standing:
         self._next_at = anyio.current_time() + min(MAX_SIT_OUT_S, SIT_OUT_S * 2.0**self._misses)
         self._misses += 1
 
-    def bar(self) -> bool:
+    def bar(self, why: Bar) -> bool:
         """Stay away until the next probe, later each time; True if this is new."""
         if self.barred and self.rest_s() > 0:
-            return False  # of a call that was in flight at the first refusal
-        new, self.barred = not self.barred, True
+            return False  # of a call that was in flight when this began
+        new, self.barred = self.barred != why, why
+        first_s, longest_s = PROBES_S[why]
+        self._probe_s = first_s if new else min(longest_s, self._probe_s * 2)
         self._next_at = anyio.current_time() + self._probe_s
-        self._probe_s = min(MAX_PROBE_KEY_S, self._probe_s * 2)
         return new
 
-    def unbar(self) -> bool:
-        """Come back; True if this is new."""
-        new, self.barred = self.barred, False
-        self._probe_s = PROBE_KEY_S
-        return new
+    def unbar(self, why: Bar) -> bool:
+        """Come back if this is why the worker stays away; True if it was."""
+        if self.barred != why:
+            return False
+        self.barred, self._next_at = "", 0.0
+        return True

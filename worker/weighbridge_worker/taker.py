@@ -1,7 +1,8 @@
 """Visits the queue when a place is free and its turn has come, and starts what it is given.
 
 Its moods: taking; idle, until the doorbell; sitting out, when it missed slots twice in a row, for
-the machine is too busy to keep them; barred, when the endpoint refuses its key, but for a probe.
+the machine is too busy to keep them; barred but for a probe, when the endpoint refuses its key, or
+its calls fail while others' are answered.
 """
 
 import random
@@ -15,12 +16,13 @@ from structlog.typing import FilteringBoundLogger
 
 from weighbridge.connection import POLL_S
 from weighbridge.exchange import TakeReply, TakeRequest
+from weighbridge.grace import grace_s
 from weighbridge.jobs import Jobs
 from weighbridge.records import Lease
+from weighbridge.server_clock import ServerClock
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Draining, HeldLease
 from weighbridge_worker.outcomes import Outcomes
-from weighbridge_worker.server_clock import ServerClock
 from weighbridge_worker.standing import Standing
 
 EARLY_US = 500
@@ -28,13 +30,6 @@ EARLY_US = 500
 
 IDLE_S = 8.0
 """The longest wait on the doorbell. Ten seconds without a visit look like an outage to take.lua."""
-
-MAX_GRACE_S = 0.25
-MIN_GRACE_S = 0.01
-"""Below it no process could keep its slots, at rates whose endpoints forgive far more than ten."""
-
-SERVER_DEPTH = 10
-"""How many calls the endpoint's own bucket is assumed to forgive at once."""
 
 LOST = "lost"
 """The verdict on a held job that another worker has by now; the word stands in take.lua too."""
@@ -52,10 +47,6 @@ class TakerSettings:
     concurrency: int
     lease_s: float
     interval_us: int
-
-    def grace_s(self, interval_us: int) -> float:
-        """How late a slot may be used: half of what the endpoint's bucket forgives."""
-        return max(MIN_GRACE_S, min(MAX_GRACE_S, SERVER_DEPTH / 2 * interval_us / 1_000_000))
 
 
 class Taker:
@@ -117,6 +108,10 @@ class Taker:
     def heard(self, held: HeldLease, *, failed: bool) -> None:
         """Note for the next visit whether the endpoint failed a call, or answered it."""
         self._outcomes.note(held.generation, failed=failed)
+        if held.own_probe and failed:
+            self.standing.bar("failing_alone")
+        if not failed and self.standing.unbar("failing_alone"):
+            self._log.info("answered_again")
 
     def finished(self, held: HeldLease) -> None:
         """Free a lease's place."""
@@ -139,13 +134,13 @@ class Taker:
         The endpoint's own words are not logged: they may repeat the payload. ``weighbridge probe``
         shows them.
         """
-        if self.standing.bar():
+        if self.standing.bar("key_refused"):
             self._log.error("key_refused", code=code)
             self._idle.cancel()
 
     def key_accepted(self) -> None:
         """Take again."""
-        if self.standing.unbar():
+        if self.standing.unbar("key_refused"):
             self._log.info("key_accepted")
 
     def wake(self) -> None:
@@ -190,8 +185,7 @@ class Taker:
         self._turn_at = replied_at + reply.visit_us / 1_000_000
         self._interval_us = reply.interval_us
         self._outcomes.follow(reply.generation)
-        if reply.outage:
-            self._log.warning("holding", code=reply.hold)
+        self._judged(reply)
         self._ceiling.follow(reply.interval_us)
         if reply.leases:
             self.standing.began(anyio.current_time() - requested_at)
@@ -199,6 +193,14 @@ class Taker:
         for lease in reply.leases:
             self._begin(lease, body_of, reply)
         return reply
+
+    def _judged(self, reply: TakeReply) -> None:
+        """Take to heart whose calls fail."""
+        if reply.failing == "fleet":
+            self._log.warning("holding", code=reply.hold)
+        if reply.failing == "worker" and not self.standing.barred:
+            self.standing.bar("failing_alone")
+            self._log.error("failing_alone")
 
     def _request(self, now: float) -> TakeRequest:
         settings = self._settings
@@ -218,7 +220,7 @@ class Taker:
             state=self.standing.state,
             turn_us=0 if turn_us is not None and turn_us < EARLY_US else turn_us,
             in_flight=self._busy,
-            lead_us=int(self.standing.lead_s(settings.grace_s(self._interval_us)) * 1_000_000),
+            lead_us=int(self.standing.lead_s(grace_s(self._interval_us)) * 1_000_000),
             calls=self._outcomes.report(),
             held=()
             if resting
@@ -237,12 +239,13 @@ class Taker:
             lease,
             before.body if before is not None else body_of[lease.token],
             slot_at=slot_at,
-            forfeit_at=slot_at + self._settings.grace_s(reply.interval_us),
+            forfeit_at=slot_at + grace_s(reply.interval_us),
             ends_at=clock.possibly_from(ends),
             operation=self._operation,
             missed=before is not None,
             generation=reply.generation,
             probe=reply.hold,
+            own_probe=self.standing.barred == "failing_alone",
         )
         self._held[lease.token] = held
         self._start(held)

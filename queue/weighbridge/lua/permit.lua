@@ -7,7 +7,8 @@
 -- KEYS  bucket, workers
 -- ARGV  1 caller (counted among the living)  2 want  3 interval_us (if the bucket has none)
 --       4 turn_us (what remains of the caller's turn; '' if it has none)
--- Returns {visit_us, longest_us (the longest sleep), interval_us, slot_us…}, relative to now
+-- Returns {visit_us, longest_us (the longest sleep), interval_us, now_us, slot_us…}; all but now_us
+--       are relative to it
 --@include numbers
 --@include living
 --@include regrowth
@@ -26,4 +27,4 @@ end
 local wait = end_visit(bucket, visit)
 save_bucket(key, bucket)
 note_granted(key, now, #slots)
-return {int(wait), int(longest_sleep(living)), int(bucket.iv), unpack(slots)}
+return {int(wait), int(longest_sleep(living)), int(bucket.iv), int(now), unpack(slots)}

@@ -18,17 +18,21 @@
 --       then 2 a held job: digest, token
 -- Returns {visit_us, longest_us (the longest sleep), left, due_us (-1: nothing falls due),
 --       interval_us, generation, hold, alone (1: a suspect waits until this worker holds nothing),
---       outage (1: by this visit the fleet holds, for most calls fail), now_us, lease…}; a lease: {digest, token, verdict, slot_us, ends_us,
---       deliveries, attempts, lane, model, betas, producer, age_us, trace}; a held job that another worker
---       has by now comes back with the verdict `lost`; times are relative to now
+--       failing ('fleet': by this visit the fleet holds, for most calls fail; 'worker': only this
+--       one's do), now_us, lease…}; a lease: {digest, token, verdict, slot_us, ends_us, deliveries,
+--       attempts, lane, model, betas, producer, age_us, trace}; a held job that another worker has by
+--       now comes back with the verdict `lost`; times are relative to now
 --@include numbers
 --@include jobs
 --@include claim
+--@include lanes
+--@include stranded
 --@include doorbell
 --@include living
 --@include regrowth
 --@include bucket
 --@include outage
+--@include caller
 --@include turns
 --@include stored_bucket
 
@@ -148,30 +152,11 @@ local function sweep_deadlines()
   end
 end
 
--- Interactive goes first; while it waits, batch keeps every tenth slot.
-local function next_lane()
-  local waiting = redis.call('ZCARD', ready.interactive) > 0
-  if redis.call('ZCARD', ready.batch) == 0 then return waiting and 'interactive' or nil end
-  if not waiting then return 'batch' end
-  if redis.call('HINCRBY', bucket_key, 'interactive_run', 1) < 10 then return 'interactive' end
-  redis.call('HSET', bucket_key, 'interactive_run', 0)
-  return 'batch'
-end
-
-local function pop(lane)
-  local head = redis.call('ZPOPMIN', ready[lane])
-  local virtual = tonumber(redis.call('HGET', bucket_key, 'virtual:' .. lane)) or 0
-  if tonumber(head[2]) > virtual then
-    redis.call('HSET', bucket_key, 'virtual:' .. lane, head[2])
-  end
-  return head[1]
-end
-
 local empty_handed = in_flight == 0 and #ARGV < FIRST_HELD
 local alone = 0
 
--- Hand out a job that has left its lane. Returns what it cost: `call`, a slot; `uncalled`, a
--- verdict or nothing; `alone`, a slot and no more for this worker now; `wait`, no more either.
+-- Hand out a job that has left its lane. Returns what it cost: `call`, a slot; `uncalled`, none;
+-- `alone`, a slot and no more for this worker now; `wait`, no more either.
 local function hand_out_job(bucket, digest, job, calls)
   local delivery = tonumber(job.deliveries) + 1
   if redis.call('EXISTS', payload_key(digest)) == 0 then
@@ -196,7 +181,7 @@ local function hand_out_job(bucket, digest, job, calls)
 end
 
 local function hand_out_next(bucket, lane, calls)
-  local digest = pop(lane)
+  local digest = pop(ready, bucket_key, lane)
   local job = read_job(digest)
   if job then return hand_out_job(bucket, digest, job, calls) end
   forget(digest)
@@ -236,7 +221,7 @@ local function hand_out(bucket, quota)
     if cost == 'uncalled' then uncalled = uncalled + 1 end
     if cost == 'call' or cost == 'alone' then calls = calls + 1 end
     if cost == 'alone' or cost == 'wait' or calls >= quota or uncalled >= SKIPS then return calls end
-    local lane = next_lane()
+    local lane = next_lane(ready, bucket_key)
     if not lane then return calls end
     cost = hand_out_next(bucket, lane, calls)
   end
@@ -272,7 +257,7 @@ local function next_due()
 end
 
 if operation < (tonumber(redis.call('HGET', worker, 'operation')) or 0) then
-  return {'1000000', '1000000', 0, '-1', int(interval), '0', '', 0, 0, int(now)}
+  return {'1000000', '1000000', 0, '-1', int(interval), '0', '', 0, '', int(now)}
 end
 -- Tokens start at the time, so that a lost bucket never repeats one.
 redis.call('HSETNX', bucket_key, 'token', int(now))
@@ -283,7 +268,8 @@ return_due_retries()
 sweep_deadlines()
 local bucket = load_bucket(bucket_key, now, interval)
 bucket.lead = math.max(bucket.lead, math.min(bucket.horizon, tonumber(ARGV[14])))
-local outage = judge_calls(bucket, tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17]))
+local failing, kept_off = judge_worker(bucket, worker, ARGV[11], ARGV[15], ARGV[16], ARGV[17])
+if kept_off then want = 0 end
 local visit = begin_visit(bucket, living, tonumber(ARGV[12]))
 local served = serve_held(bucket, visit.quota)
 local calls = served + hand_out(bucket, math.min(want, visit.quota - served))
@@ -292,7 +278,12 @@ save_bucket(bucket_key, bucket)
 note_granted(bucket_key, now, calls)
 redis.call('HSET', worker, 'operation', ARGV[3], 'granted', table.concat(granted, ','))
 
-local left = redis.call('ZCARD', ready.interactive) + redis.call('ZCARD', ready.batch)
+local function count_ready()
+  return redis.call('ZCARD', ready.interactive) + redis.call('ZCARD', ready.batch)
+end
+
+if #leases == 0 and count_ready() == 0 then return_stranded(deadlines, leased, later, bucket_key) end
+local left = count_ready()
 if left > 0 and redis.call('LLEN', ARGV[1] .. 'doorbell') == 0 then ring(1) end
 return {int(wait), int(longest_sleep(living)), left, next_due(), int(bucket.iv),
-  int(bucket.generation), bucket.hold, alone, outage and 1 or 0, int(now), unpack(leases)}
+  int(bucket.generation), bucket.hold, alone, failing, int(now), unpack(leases)}

@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from anyio import to_thread
 
-from weighbridge.errors import PayloadTooLarge, SettingsError
+from weighbridge.errors import PayloadTooLarge
 from weighbridge.preparation import RawPayload
 from weighbridge.records import Counted, Failed, Lane, NotCountable, Outcome, Source
 from weighbridge.uses.cuts import Search, Strategy, Task, search
 from weighbridge.uses.decisions import Counts, Tally, count_together, tally
 from weighbridge.uses.history import History, read_history
 from weighbridge.uses.prices import Prices, Usage
+from weighbridge.uses.prune_options import PruneOptions
 from weighbridge.uses.token_limit import token_limit
 
 
@@ -74,6 +75,58 @@ class PruneResult:
     message: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PrunePlan:
+    """A payload and its options, checked; what is left needs counts."""
+
+    history: History
+    options: PruneOptions
+    limit: int
+
+    async def prune(self, counter: Counts, *, lane: Lane = Lane.INTERACTIVE) -> PruneResult:
+        """Carry it out.
+
+        Raises:
+            QueueUnreachable: the server does not answer.
+        """
+        options, history = self.options, self.history
+        scale = _Scale(counter, history, lane, options.prices, options.reserve_output)
+        task = Task(
+            limit=self.limit,
+            target=math.floor(round(self.limit * options.target, 6)),
+            weights=history.weights,
+            fixed=history.fixed_weight,
+            previous=options.previous,
+        )
+        cut = await scale.settle(search(task, options.strategy))
+        return _result(task, scale, cut)
+
+
+async def plan_prune(payload: RawPayload, options: PruneOptions) -> PrunePlan:
+    """Check all that can be checked without a count.
+
+    Raises:
+        SettingsError: a budget makes no sense.
+        UnknownPrice: USD are wanted and the model has no price.
+        MalformedPayload: the payload is no sound request body.
+        BrokenHistory: the API would refuse the history; nothing is repaired silently.
+    """
+    history = await read_history(
+        payload,
+        keep_last=options.keep_last_turns,
+        keep_first=options.keep_first_turn,
+        strip_context_management=options.strip_context_management,
+    )
+    limit = token_limit(
+        history.model,
+        max_input_tokens=options.max_input_tokens,
+        max_usd=options.max_usd,
+        reserve_output=options.reserve_output,
+        prices=options.prices,
+    )
+    return PrunePlan(history, options, limit)
+
+
 async def prune(
     counter: Counts,
     payload: RawPayload,
@@ -84,7 +137,7 @@ async def prune(
     keep_last_turns: int = 1,
     keep_first_turn: bool = False,
     reserve_output: int = 0,
-    previous: "PruneResult | int" = 0,
+    previous: PruneResult | int = 0,
     prices: Prices | None = None,
     strategy: Strategy = "bracket",
     strip_context_management: bool = False,
@@ -93,22 +146,11 @@ async def prune(
     """Drop the oldest turns until the rest keeps to the budget; system and tools stay as they are.
 
     Every history that is counted is valid by itself. What fits is not touched. A turn with a system
-    message that changes the tools stays, and so do all after it.
+    message that changes the tools stays, and so do all after it. ``PruneOptions`` explains the
+    options.
 
     Args:
-        max_input_tokens: the most input and reserved output together, in tokens.
-        max_usd: the most that input and reserved output may cost together; needs ``prices``.
-        target: the share of the limit to prune to, once pruning is due. Every cut changes the
-            prompt's beginning and so loses the provider's cache; below 1 cuts are rarer.
-        keep_last_turns: newest turns that never go.
-        keep_first_turn: whether the first turn, often the task itself, stays too.
-        reserve_output: tokens of both budgets that are kept for the answer.
-        previous: the last result for this conversation, or its ``dropped_turns``, where the whole
-            history is given again: the first guess, and with a target below 1 it stays as long as
-            it is within the limit.
-        strategy: ``linear`` drops one turn at a time, for comparison.
-        strip_context_management: take the field out. With it the endpoint clears contexts by
-            itself, from a threshold on, so that more may count as less; without this it is refused.
+        previous: the last result for this conversation, or its ``dropped_turns``.
 
     Raises:
         SettingsError: a budget or an option makes no sense.
@@ -117,37 +159,20 @@ async def prune(
         BrokenHistory: the API would refuse the history; nothing is repaired silently.
         QueueUnreachable: the server does not answer.
     """
-    _check_options(target, keep_last_turns)
-    history = await read_history(
-        payload,
-        keep_last=keep_last_turns,
-        keep_first=keep_first_turn,
-        strip_context_management=strip_context_management,
-    )
-    limit = token_limit(
-        history.model,
+    options = PruneOptions(
         max_input_tokens=max_input_tokens,
         max_usd=max_usd,
+        target=target,
+        keep_last_turns=keep_last_turns,
+        keep_first_turn=keep_first_turn,
         reserve_output=reserve_output,
-        prices=prices,
-    )
-    scale = _Scale(counter, history, lane, prices, reserve_output)
-    task = Task(
-        limit=limit,
-        target=math.floor(round(limit * target, 6)),
-        weights=history.weights,
-        fixed=history.fixed_weight,
         previous=previous.dropped_turns if isinstance(previous, PruneResult) else previous,
+        prices=prices,
+        strategy=strategy,
+        strip_context_management=strip_context_management,
     )
-    cut = await scale.settle(search(task, strategy))
-    return _result(task, scale, cut)
-
-
-def _check_options(target: float, keep_last_turns: int) -> None:
-    if not 0 < target <= 1:
-        raise SettingsError(f"target takes a share of the limit above 0, up to 1, not {target}")
-    if keep_last_turns < 1:
-        raise SettingsError(f"keep_last_turns takes a number from 1, not {keep_last_turns}")
+    plan = await plan_prune(payload, options)
+    return await plan.prune(counter, lane=lane)
 
 
 class _Scale:

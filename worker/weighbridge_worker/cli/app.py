@@ -17,6 +17,7 @@ from weighbridge_worker.cli.options import AsJson, PricesFile, Redis, Rpm, WithW
 from weighbridge_worker.cli.prune import prune
 from weighbridge_worker.cli.review import review
 from weighbridge_worker.cli.route import route
+from weighbridge_worker.cli.scope import scope
 
 app = typer.Typer(
     help="Count the input tokens of Claude payloads, before anyone pays for them.",
@@ -36,7 +37,9 @@ def run() -> int:
     except WeighbridgeError as error:
         return _report(error)
     except BaseExceptionGroup as group:
-        return _report(_error_of_ours(group))
+        return _report_group(group)
+    except Exception:
+        return _report_unexpected()
     return ExitStatus.OK
 
 
@@ -46,16 +49,26 @@ def _report(error: WeighbridgeError) -> int:
     return ExitStatus.USAGE if usage else ExitStatus.ERROR
 
 
-def _error_of_ours(group: BaseExceptionGroup[BaseException]) -> WeighbridgeError:
+def _report_unexpected() -> int:
+    """Show where a bug is, as Python itself would, but with a status of its own."""
+    import traceback
+
+    traceback.print_exc()
+    return ExitStatus.ERROR
+
+
+def _report_group(group: BaseExceptionGroup[BaseException]) -> int:
     """Find the error that ended a task group; the others in it are its consequences."""
     ours = group.subgroup(WeighbridgeError)
+    if ours is None and isinstance(group, Exception):
+        return _report_unexpected()
     if ours is None:
         raise group
     error: BaseException = ours
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     assert isinstance(error, WeighbridgeError)  # noqa: S101 - the subgroup holds no others
-    return error
+    return _report(error)
 
 
 @app.command()
@@ -93,7 +106,7 @@ def count(
 
     Without a server it starts an embedded one, without an API key it estimates offline.
     Exit status:
-    0 all counted, 3 some failed, 2 wrong usage, 1 anything else.
+    0 all counted, 3 some failed, 2 wrong usage, 4 anything else.
     """
     from weighbridge_worker.cli.count import CountOptions, run_count
 
@@ -211,7 +224,7 @@ def probe(
 
     It needs the credentials that a worker needs, takes no permit and costs nothing.
     Exit status:
-    0 the endpoint counted, 2 wrong usage, 1 anything else.
+    0 the endpoint counted, 2 wrong usage, 4 anything else.
     """
     from weighbridge_worker.cli.probe import run_probe
 
@@ -225,5 +238,6 @@ app.command()(prune)
 app.command()(compare)
 app.command()(audit)
 app.add_typer(limit, name="limit", help="See and change the limit of a running fleet.")
+app.add_typer(scope, name="scope", help="See and reset what all counts depend on.")
 app.add_typer(review, name="review", help="See, approve and drop what the guard refused.")
 app.add_typer(dead, name="dead", help="See, replay or drop the jobs that failed for good.")

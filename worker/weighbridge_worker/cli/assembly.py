@@ -181,29 +181,34 @@ async def _sandboxed(worker: WorkerSettings) -> AsyncIterator[WorkerSettings]:
         yield replace(worker, base_url=running.base_url, api_key=SANDBOX_SCOPE)
 
 
-async def inspect_pool(queue: QueueSettings, *, count_cached: bool = False) -> PoolState:
-    """Look at a namespace; only an operator may count what is cached.
+@asynccontextmanager
+async def open_admin(queue: QueueSettings) -> AsyncIterator[Admin]:
+    """Connect for looks at a namespace."""
+    keys = Keys(queue.namespace)
+    async with connect(queue.redis_url) as redis:
+        yield Admin(redis, keys, Bucket(redis, keys, Scripts(keys), rpm=SAFE_RPM))
+
+
+async def inspect_pool(queue: QueueSettings) -> PoolState:
+    """Look at all of a namespace, as an operator may.
 
     Raises:
         QueueUnreachable: the server does not answer.
     """
-    redis, keys = connect(queue.redis_url), Keys(queue.namespace)
-    try:
-        admin = Admin(redis, keys, Bucket(redis, keys, Scripts(keys), rpm=SAFE_RPM))
-        return await admin.inspect(count_cached=count_cached)
-    finally:
-        await redis.aclose()
+    async with open_admin(queue) as admin:
+        return await admin.inspect()
 
 
 async def _expect_workers(setup: Setup) -> None:
-    state = await inspect_pool(setup.queue)
-    if not state.workers:
+    async with open_admin(setup.queue) as admin:
+        workers, limit = await admin.fleet()
+    if not workers:
         raise QueueUnreachable(
             f"no living worker in namespace {setup.queue.namespace!r}; start one with"
             " `weighbridge worker`, or add --with-workers to count in this process"
         )
-    if state.limit.paused or state.limit.hold:
-        say(f"The fleet waits: {describe_limit(state.limit)}.")
+    if limit.paused or limit.hold:
+        say(f"The fleet waits: {describe_limit(limit)}.")
 
 
 def require_credentials(worker: WorkerSettings) -> None:

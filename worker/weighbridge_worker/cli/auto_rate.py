@@ -6,7 +6,7 @@ from dataclasses import replace
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.settings import QueueSettings
-from weighbridge_worker.cli.assembly import inspect_pool, say
+from weighbridge_worker.cli.assembly import open_admin, say
 from weighbridge_worker.rate import Endpoint, FoundRate, find_rate
 from weighbridge_worker.settings import WorkerSettings
 
@@ -43,8 +43,9 @@ async def resolve_rate(
 
 async def _fleet_rpm(queue: QueueSettings) -> int:
     """Give the rate of the namespace's fleet, 0 if no worker is alive."""
-    state = await inspect_pool(queue)
-    return state.limit.rpm if state.workers else 0
+    async with open_admin(queue) as admin:
+        workers, limit = await admin.fleet()
+    return limit.rpm if workers else 0
 
 
 def say_found(found: FoundRate) -> None:

@@ -72,7 +72,7 @@ def replay(
     """Put jobs back into their own lane, the oldest first; stops where the queue is full.
 
     Exit status:
-    0 all replayed, 3 some had no payload any more, 2 wrong usage, 1 anything else.
+    0 all replayed, 3 some had no payload any more, 2 wrong usage, 4 anything else.
     """
     selection = Selection(code, older_than, younger_than, digest)
     _check_chosen(names, selection, everything=everything)

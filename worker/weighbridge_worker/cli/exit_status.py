@@ -4,11 +4,15 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """Stable, for scripts."""
+    """Stable, for scripts.
+
+    ``REFUSED`` is an answer: a use's no (over a limit, nothing fits), a worker that is not ready.
+    ``ERROR`` is trouble on the way to one, such as a server that is away, whatever was asked.
+    """
 
     OK = 0
-    ERROR = 1
-    REFUSED = 1  # a use's answer is no: over a limit, or nothing fits
+    REFUSED = 1
     USAGE = 2
     SOME_FAILED = 3
+    ERROR = 4
     INTERRUPTED = 130

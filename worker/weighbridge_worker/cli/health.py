@@ -31,9 +31,9 @@ def run_health(*, live: bool) -> int:
         good, report = _ask(host, settings.health_port, "/live" if live else "/ready")
     except (OSError, http.client.HTTPException, ValueError) as error:
         typer.echo(f"no worker answers on {host} port {settings.health_port} ({_kind(error)})")
-        return ExitStatus.ERROR
+        return ExitStatus.REFUSED
     typer.echo(_line(report, "live" if live else "ready", good=good))
-    return ExitStatus.OK if good else ExitStatus.ERROR
+    return ExitStatus.OK if good else ExitStatus.REFUSED
 
 
 def _ask(host: str, port: int, path: str) -> tuple[bool, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from weighbridge_worker.cli.options import AsJson, PricesFile, Redis, Rpm, WithW
 
 if TYPE_CHECKING:
     from weighbridge.uses.prune import PruneResult
+    from weighbridge.uses.prune_options import PruneOptions
     from weighbridge_worker.cli.assembly import Setup
 
 STDOUT = Path("-")
@@ -72,6 +73,7 @@ def prune(
     import os
 
     from weighbridge.uses.prices import Prices
+    from weighbridge.uses.prune_options import PruneOptions
     from weighbridge_worker.cli import interrupt
     from weighbridge_worker.cli.assembly import explain, given_rpm, read_setup
     from weighbridge_worker.cli.count import check_files
@@ -80,18 +82,18 @@ def prune(
     written = None if output == STDOUT else output
     check_files((str(file),), written)
     budget = _dollars(max_usd)
-    options: dict[str, Any] = {
-        "max_input_tokens": max_input_tokens,
-        "max_usd": budget,
-        "target": target,
-        "keep_last_turns": keep_last_turns,
-        "keep_first_turn": keep_first_turn,
-        "reserve_output": reserve_output,
-        "previous": previous,
-        "strategy": "linear" if linear else "bracket",
-        "strip_context_management": strip_context_management,
-        "prices": None if budget is None and prices is None else Prices.load(prices),
-    }
+    options = PruneOptions(
+        max_input_tokens=max_input_tokens,
+        max_usd=budget,
+        target=target,
+        keep_last_turns=keep_last_turns,
+        keep_first_turn=keep_first_turn,
+        reserve_output=reserve_output,
+        previous=previous,
+        strategy="linear" if linear else "bracket",
+        strip_context_management=strip_context_management,
+        prices=None if budget is None and prices is None else Prices.load(prices),
+    )
     body = read_text(file)
     setup = read_setup(os.environ, redis_url=redis, rpm=given_rpm(rpm), with_workers=with_workers)
     explain(setup)
@@ -118,12 +120,14 @@ def _status(result: "PruneResult") -> int:
     return ExitStatus.OK if result.fits else ExitStatus.REFUSED
 
 
-async def _prune(setup: "Setup", body: bytes, options: dict[str, Any]) -> "PruneResult":
-    from weighbridge.uses.prune import prune as pruned
+async def _prune(setup: "Setup", body: bytes, options: "PruneOptions") -> "PruneResult":
+    """Check everything before a server or a worker is started for it."""
+    from weighbridge.uses.prune import plan_prune
     from weighbridge_worker.cli.assembly import open_client
 
+    plan = await plan_prune(body, options)
     async with open_client(setup) as client:
-        return await pruned(client, body, **options)
+        return await plan.prune(client)
 
 
 def _write(result: "PruneResult", output: Path | None, *, as_json: bool) -> None:

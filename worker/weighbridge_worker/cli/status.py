@@ -3,7 +3,6 @@
 import os
 import sys
 from dataclasses import asdict
-from functools import partial
 
 import anyio
 import msgspec
@@ -19,7 +18,7 @@ from weighbridge_worker.watch.verdict import Trend, judge
 def run_status(*, redis_url: str | None, as_json: bool) -> int:
     """Run the command; returns the exit status."""
     settings = load(QueueSettings, os.environ, redis_url=redis_url)
-    state = anyio.run(partial(inspect_pool, settings, count_cached=True))
+    state = anyio.run(inspect_pool, settings)
     if as_json:
         shown = asdict(state) | {"depth": state.depth}
         shown |= shown.pop("limit")

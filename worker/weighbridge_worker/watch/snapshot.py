@@ -15,6 +15,7 @@ STATES = {
     "taking": "taking",
     "sitting_out": "sitting out, for it kept missing its slots",
     "key_refused": "key refused, probing",
+    "failing_alone": "its calls fail, others' do not: see its network; probing",
 }
 """The words of ``standing.Standing.state``, for people."""
 

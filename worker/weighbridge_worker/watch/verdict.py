@@ -134,14 +134,15 @@ def _dead(state: PoolState) -> Iterator[Finding]:
 
 
 def _workers(state: PoolState) -> Iterator[Finding]:
-    for word, code, does in (
-        ("key_refused", "key_refused", "whose key the endpoint refuses"),
-        ("sitting_out", "sitting_out", "sitting out, for missed slots"),
+    for word, does in (
+        ("key_refused", "whose key the endpoint refuses"),
+        ("failing_alone", "whose calls fail while others' are answered"),
+        ("sitting_out", "sitting out, for missed slots"),
     ):
         number = sum(worker.state == word for worker in state.workers)
         if number and not (word == "key_refused" and number == len(state.workers)):
             text = f"{number} of {len(state.workers)} workers {does}."
-            yield Finding(code, Level.ATTENTION, text)
+            yield Finding(word, Level.ATTENTION, text)
 
 
 def _pace(state: PoolState, trend: Trend) -> Iterator[Finding]:

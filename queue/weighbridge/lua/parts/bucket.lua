@@ -12,6 +12,8 @@
 --   blocked_until  the end of the fleet's pause; pause: how far ahead it lay when it was set
 --   hold           why the fleet waits for one probe to succeed, or ''; probe_at, probe_wait: when
 --   failures       by how many failed calls outnumber answered ones, lately
+--   well_at        when a worker that is answered always last said so, unless it failed since; or 0
+--   doubts         calls that failed since then
 --   generation     counts penalties; a 429 of a call from before the last one cuts nothing more
 --   slow_start     the share of the rate after idleness, millionths; 0 is off
 --   by_operator    1 while the rate is an operator's, which no worker's setting changes
@@ -26,7 +28,7 @@ local FAILING = 'failing'   -- the hold for an endpoint at which most calls fail
 local BUCKET_FIELDS = {
   'tat', 'reach', 'idle_from', 'turn', 'interval', 'seen_interval', 'seen_until', 'cut', 'cut_at',
   'crest', 'blocked_until', 'pause', 'probe_at', 'probe_wait', 'generation', 'slow_start',
-  'by_operator', 'paused', 'failures',
+  'by_operator', 'paused', 'failures', 'well_at', 'doubts',
 }
 
 local function interval_of(bucket, now)
@@ -46,6 +48,7 @@ local function open_bucket(fields, now, default_interval)
   if bucket.seen_until > now + MAX_HOLD then bucket.seen_until = 0 end
   if bucket.cut_at > now + MAX_PAUSE then bucket.cut_at = now end
   if bucket.probe_at > now + bucket.probe_wait then bucket.probe_at = now end
+  if bucket.well_at > now then bucket.well_at = 0 end
   if share_of(bucket, now) >= WHOLE then forget_cuts(bucket) end
   if bucket.slow_start > 0 and bucket.idle_from < now - IDLE then
     bucket.cut = math.min(bucket.slow_start, share_of(bucket, now))

@@ -1,4 +1,4 @@
-"""What a worker knows of the server's clock, from the round trips it makes anyway."""
+"""What a process knows of the server's clock, from the round trips it makes anyway."""
 
 import math
 

@@ -1,0 +1,34 @@
+"""Empty a namespace's cache, so that its counts may depend on something else."""
+
+from weighbridge.connection import RedisClient, queue_errors
+from weighbridge.errors import ScopeInUse
+from weighbridge.keys import Keys
+from weighbridge.scripts import Scripts
+
+SCANNED = 1000
+"""Keys a step of the walk looks at."""
+
+
+async def reset_scope(redis: RedisClient, keys: Keys, scripts: Scripts) -> int:
+    """Forget a namespace's scope, then its results; returns how many.
+
+    The order matters: whoever starts in between writes the new scope, and loses but a count. Jobs
+    stay queued.
+
+    Raises:
+        ScopeInUse: a worker lives, and its counts depend on the scope.
+        QueueUnreachable: the server does not answer.
+    """
+    with queue_errors():
+        living = await scripts.reset_scope(redis)
+        if living:
+            raise ScopeInUse(keys.namespace, living)
+        removed, cursor = 0, 0
+        while True:
+            cursor, found = await redis.scan(cursor, match=keys.any_result, count=SCANNED)
+            pipe = redis.pipeline(transaction=False)
+            for key in found:
+                pipe.unlink(key)
+            removed += sum(await pipe.execute()) if found else 0
+            if cursor == 0:
+                return removed
