@@ -1,10 +1,11 @@
 """A look at the whole pool: depth, workers, rate."""
 
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from weighbridge.bucket import Bucket, BucketState
-from weighbridge.connection import RedisClient, queue_errors
+from weighbridge.connection import TIME, RedisClient, clock_us, queue_errors, walk
 from weighbridge.keys import Keys
 from weighbridge.records import Lane
 
@@ -93,10 +94,10 @@ class Admin:
             pipe.xrevrange(self._keys.dead, count=NEWEST_DEAD)
             pipe.hgetall(self._keys.scope)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
-            pipe.time()
-            *numbers, letters, scope, visits, (at_s, at_us) = await pipe.execute()
+            pipe.eval(TIME, 1, self._keys.bucket)
+            *numbers, letters, scope, visits, clock = await pipe.execute()
             interactive, batch, leased, later, queue_bytes, dead, inbox = numbers
-            now = at_s * 1_000_000 + at_us
+            now = clock_us(clock)
             return PoolState(
                 interactive=interactive,
                 batch=batch,
@@ -115,13 +116,13 @@ class Admin:
             )
 
     async def _cached(self) -> int | None:
-        cursor, found = 0, 0
-        for _ in range(SCAN_ROUNDS):
-            cursor, keys = await self._redis.scan(cursor, match=self._keys.any_result, count=1000)
-            found += len(keys)
-            if cursor == 0:
-                return found
-        return None
+        found = rounds = 0
+        async with aclosing(walk(self._redis, self._keys.any_result, count=1000)) as pages:
+            async for page in pages:
+                if rounds == SCAN_ROUNDS:
+                    return None
+                found, rounds = found + len(page), rounds + 1
+        return found
 
     async def _workers(
         self, visits: list[tuple[bytes, float]], now: int

@@ -8,7 +8,7 @@ import secrets
 
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
-from weighbridge.connection import RedisClient
+from weighbridge.connection import RedisClient, ask_server
 from weighbridge.keys import Keys
 from weighbridge.scripts import INBOX_GROUP
 
@@ -32,10 +32,7 @@ async def refused_commands(redis: RedisClient, keys: Keys) -> list[str]:
     except OutOfMemoryError:
         pass  # a full server refuses what is new, and is drained by the rest
     commands = rehearsal(keys, scratch)
-    pipe = redis.pipeline(transaction=False)
-    for command in commands:
-        pipe.execute_command(*command)
-    answers = await pipe.execute(raise_on_error=False)
+    answers = await ask_server(redis, scratch, commands)
     refused = [
         named(command)
         for command, answer in zip(commands, answers, strict=True)
