@@ -116,6 +116,13 @@ class ClusterClient(RedisCluster):
         """Make a subscription; the nodes pass every message on to each other."""
         return Subscription(self, **options)
 
+    async def _execute_pipeline_by_slot(self, command: Any, slots_to_args: Any) -> list[Any]:
+        """Send a command of many keys, one a slot; redis-py's own repeats it at the same nodes."""
+        pipe = self.pipeline()
+        for args in slots_to_args.values():
+            pipe.execute_command(command, *args)
+        return await pipe.execute()
+
     async def node_of(self, key: str) -> ClusterNode:
         """Return the primary that keeps a key.
 
@@ -143,14 +150,19 @@ class PatientPipeline(ClusterPipeline):
     def __init__(self, client: ClusterClient) -> None:
         super().__init__(client)
         self._client = client
-        self._asked: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self._asked: list[tuple[Any, ...]] = []
+        self._key: str | None = None
+
+    def beside(self, key: str) -> None:
+        """Send everything to the node that keeps a key, whatever the commands' own keys."""
+        self._key = key
 
     def __len__(self) -> int:
         return len(self._asked)
 
     def execute_command(self, *args: Any, **options: Any) -> "PatientPipeline":
         """Append a command."""
-        self._asked.append((args, options))
+        self._asked.append(args)
         return self
 
     def unlink(self, *names: Any) -> Any:
@@ -164,11 +176,10 @@ class PatientPipeline(ClusterPipeline):
         asked, self._asked = self._asked, []
         return await self._client.patiently(partial(self._once, asked, raise_on_error))
 
-    async def _once(
-        self, asked: list[tuple[tuple[Any, ...], dict[str, Any]]], raise_on_error: bool
-    ) -> list[Any]:
-        for args, options in asked:
-            super().execute_command(*args, **options)
+    async def _once(self, asked: list[tuple[Any, ...]], raise_on_error: bool) -> list[Any]:
+        place = {} if self._key is None else {"target_nodes": await self._client.node_of(self._key)}
+        for args in asked:
+            super().execute_command(*args, **place)
         try:
             answers: list[Any] = await super().execute(raise_on_error)
             _raise_passing(answers)

@@ -8,9 +8,15 @@ import anyio
 from redis.asyncio import Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
-from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    MovedError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+)
 
-from weighbridge.cluster import ClusterClient
+from weighbridge.cluster import ClusterClient, PatientPipeline
 from weighbridge.errors import QueueUnreachable, ResultTimeout, SettingsError, WeighbridgeError
 from weighbridge.retries import never, over_a_blip, over_a_failover
 from weighbridge.retries import server_error as server_error
@@ -124,10 +130,11 @@ async def ask_server(redis: RedisClient, key: str, commands: Sequence[Command]) 
 
     A command's error is its answer.
     """
-    options = {"target_nodes": await redis.node_of(key)} if isinstance(redis, ClusterClient) else {}
     pipe = redis.pipeline(transaction=False)
+    if isinstance(pipe, PatientPipeline):
+        pipe.beside(key)
     for command in commands:
-        pipe.execute_command(*command, **options)
+        pipe.execute_command(*command)
     answers: list[Any] = await pipe.execute(raise_on_error=False)
     return answers
 
@@ -174,6 +181,11 @@ def queue_error(error: RedisError) -> WeighbridgeError:
         )
     if (refusal := tls_refusal(error)) is not None:
         return QueueUnreachable(refusal)
+    if isinstance(error, MovedError):
+        return QueueUnreachable(
+            "the Redis server is a node of a cluster: WEIGHBRIDGE_REDIS_URL (or --redis) must say so,"
+            " redis+cluster://host:port,host:port (rediss+cluster:// with TLS)"
+        )
     if isinstance(error, ResponseError):
         said = str(error).rpartition("of pipeline caused error: ")[2].strip("(\"',)")
         return QueueUnreachable(f"the Redis server refuses a command: {said}")

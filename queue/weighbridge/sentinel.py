@@ -3,12 +3,34 @@
 from typing import Any
 
 from redis.asyncio import Redis, Sentinel
+from redis.asyncio.connection import SSLConnection
+from redis.asyncio.sentinel import SentinelManagedConnection
 
 from weighbridge.retries import never
 from weighbridge.server_url import Host
 
 ASK_S = 2.0
 """For one sentinel's answer, before the next one is asked."""
+
+
+class FollowingConnection(SentinelManagedConnection):
+    """Asks the sentinels before every attempt to connect.
+
+    redis-py's own asks them once: a command that is repeated over a broken connection then goes to
+    the dead primary until its repetitions are used up.
+    """
+
+    async def connect_check_health(
+        self, check_health: bool = True, retry_socket_connect: bool = True
+    ) -> None:
+        """Connect, if it is not."""
+        if retry_socket_connect and not self.is_connected:  # False: the sentinels have been asked
+            self.host, self.port = await self.connection_pool.get_master_address()
+        await super().connect_check_health(check_health, retry_socket_connect=False)
+
+
+class FollowingTlsConnection(FollowingConnection, SSLConnection):
+    """The same over TLS."""
 
 
 class Primary(Redis):
@@ -38,6 +60,7 @@ def primary(hosts: tuple[Host, ...], service: str, options: dict[str, Any]) -> R
         **{name: value for name, value in options.items() if name.startswith("ssl")},
     }
     sentinels = Sentinel(hosts, sentinel_kwargs=asking, **options)
-    client: Primary = sentinels.master_for(service, redis_class=Primary)
+    kind = FollowingTlsConnection if options.get("ssl") else FollowingConnection
+    client: Primary = sentinels.master_for(service, redis_class=Primary, connection_class=kind)
     client.sentinels = sentinels
     return client

@@ -59,6 +59,21 @@ def parse_server_url(url: str) -> ServerUrl:
     return ServerUrl(kind, tls, hosts, plain, service)
 
 
+def checked_url(text: str) -> str:
+    """Parse a setting that is a Redis URL; what it says stays one text.
+
+    Raises:
+        ValueError: it is none; the text says what is.
+    """
+    try:
+        if re.search(r"\s", text):
+            raise ValueError(FORMS)
+        parse_server_url(text)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix("takes ")) from None
+    return text
+
+
 def with_tls_files(url: str, *files: str) -> str:
     """Add the files of a TLS connection (CA, certificate, key; empty for none) to a TLS URL.
 

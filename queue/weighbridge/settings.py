@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from weighbridge.errors import SettingsError
 from weighbridge.plaintext import goes_in_plaintext
-from weighbridge.server_url import FORMS, parse_server_url, with_tls_files
+from weighbridge.server_url import checked_url, with_tls_files
 
 S = TypeVar("S")
 Parse = Callable[[str], Any]
@@ -158,17 +158,6 @@ def matching(pattern: str, words: str) -> Parse:
     return parse
 
 
-def server_url(text: str) -> str:
-    """Parse a Redis URL; what it says stays one text."""
-    if not re.fullmatch(r"[a-z+]+://\S+", text):
-        raise ValueError(FORMS)
-    try:
-        parse_server_url(text)
-    except ValueError as error:
-        raise ValueError(str(error).removeprefix("takes ")) from None
-    return text
-
-
 def existing_file(text: str) -> str:
     """Parse the path of a file that is there."""
     if not Path(text).is_file():
@@ -197,7 +186,7 @@ class QueueSettings:
         "The queue's server; `rediss://` for TLS, `unix://` for a socket, "
         "`redis+sentinel://host,host/service/0`, `redis+cluster://host,host` (`rediss+…` for TLS). "
         "`weighbridge count` starts an embedded one where this is not set.",
-        parse=server_url,
+        parse=checked_url,
         secret=True,
     )
     redis_ca: str = option(

@@ -5,6 +5,7 @@ The ACL in ``deploy/redis`` gives a worker these and no others; a test holds the
 """
 
 import secrets
+from collections.abc import Sequence
 
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
@@ -15,6 +16,18 @@ from weighbridge.scripts import INBOX_GROUP
 Command = tuple[str | int | float, ...]
 
 SCRATCH_MS = 60_000
+
+PRODUCER = frozenset(
+    "DEL EVAL EVALSHA EXISTS GET HEXISTS HGET HGETALL HINCRBY HSET LLEN MGET PERSIST PEXPIRE PTTL"
+    " RPUSH SADD SET TIME UNLINK XADD ZADD ZCARD ZRANGE ZREM ZSCORE".split()
+)
+WORKER_ONLY = frozenset(
+    ["BLPOP", "LTRIM", "PUBLISH", "SPOP", "XAUTOCLAIM", "XCLAIM", "XADD", "XGROUP CREATE"]
+    + ["XGROUP DELCONSUMER", "XINFO CONSUMERS", "XPENDING", "XREADGROUP", "ZPOPMIN"]
+    + ["ZRANGEBYSCORE"]
+)
+OPERATOR = frozenset({"SCAN", "XREVRANGE"})
+"""What the roles of ``deploy/redis/users.acl`` need of what follows."""
 
 
 async def refused_commands(redis: RedisClient, keys: Keys) -> list[str]:
@@ -31,7 +44,26 @@ async def refused_commands(redis: RedisClient, keys: Keys) -> list[str]:
         return ["SET"]
     except OutOfMemoryError:
         pass  # a full server refuses what is new, and is drained by the rest
+    return await _refused(redis, scratch, rehearsal(keys, scratch))
+
+
+async def refused_by_role(redis: RedisClient, keys: Keys) -> dict[str, list[str]]:
+    """Return, for each role that our user might have, what the server refuses it.
+
+    Raises:
+        RedisError: as ``refused_commands``.
+    """
+    scratch = f"{keys.prefix}check:{secrets.token_hex(8)}"
     commands = rehearsal(keys, scratch)
+    refused = await _refused(redis, scratch, [*commands[:-1], *others(keys, scratch)])
+    every = {named(command) for command in commands}
+    roles = {"producer": PRODUCER, "worker": every, "operator": every - WORKER_ONLY | OPERATOR}
+    return {role: [name for name in refused if name in needs] for role, needs in roles.items()}
+
+
+async def _refused(
+    redis: RedisClient, scratch: str, commands: Sequence[Command]
+) -> list[str]:
     answers = await ask_server(redis, scratch, commands)
     refused = [
         named(command)
@@ -44,6 +76,15 @@ async def refused_commands(redis: RedisClient, keys: Keys) -> list[str]:
 def named(command: Command) -> str:
     """Give a command's name, with the second word where the first is a container of several."""
     return " ".join(str(word) for word in command[: 2 if command[0] in {"XGROUP", "XINFO"} else 1])
+
+
+def others(keys: Keys, scratch: str) -> list[Command]:
+    """List what only producers and operators send; the last one removes the scratch key."""
+    return [
+        ("SCAN", 0, "MATCH", keys.any_result, "COUNT", 1),
+        ("XREVRANGE", scratch, "+", "-", "COUNT", 1),
+        ("UNLINK", scratch),
+    ]
 
 
 def rehearsal(keys: Keys, scratch: str) -> list[Command]:
