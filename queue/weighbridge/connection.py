@@ -18,10 +18,9 @@ from redis.exceptions import (
 
 from weighbridge.cluster import ClusterClient, PatientPipeline
 from weighbridge.errors import QueueUnreachable, ResultTimeout, SettingsError, WeighbridgeError
-from weighbridge.retries import never, over_a_blip, over_a_failover
-from weighbridge.retries import server_error as server_error
+from weighbridge.retries import never, over_a_blip, over_a_failover, server_error
 from weighbridge.sentinel import primary
-from weighbridge.server_url import FORMS, Kind, ServerUrl, parse_server_url
+from weighbridge.server_url import FORMS, ServerUrl, parse_server_url
 from weighbridge.tls import check_files, tls_refusal
 
 RedisClient: TypeAlias = "Redis"
@@ -183,8 +182,8 @@ def queue_error(error: RedisError) -> WeighbridgeError:
         return QueueUnreachable(refusal)
     if isinstance(error, MovedError):
         return QueueUnreachable(
-            "the Redis server is a node of a cluster: WEIGHBRIDGE_REDIS_URL (or --redis) must say so,"
-            " redis+cluster://host:port,host:port (rediss+cluster:// with TLS)"
+            "the Redis server is a node of a cluster: WEIGHBRIDGE_REDIS_URL (or --redis) must say"
+            " so, redis+cluster://host:port,host:port (rediss+cluster:// with TLS)"
         )
     if isinstance(error, ResponseError):
         said = str(error).rpartition("of pipeline caused error: ")[2].strip("(\"',)")

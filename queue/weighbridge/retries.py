@@ -37,8 +37,9 @@ PASSING = (
 
 
 class PatientRetry(Retry):
-    """Repeats what a broken link cut, but not a log-in or a certificate that was refused: redis-py's
-    own repeats those at each of its layers, some hundred times over minutes.
+    """Repeats what a broken link cut, but not a log-in or a certificate that was refused.
+
+    redis-py's own repeats those at each of its layers, some hundred times over minutes.
 
     Args:
         retries: at most so many repetitions; -1 for any number.

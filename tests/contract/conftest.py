@@ -1,6 +1,8 @@
 """The same facts on a real server and on the in-memory fake.
 
-``WEIGHBRIDGE_TEST_CLUSTER=1`` adds a Cluster. The fixture may yield: redis-py's clients have no cancel scopes that would mind another task.
+``WEIGHBRIDGE_TEST_CLUSTER=1`` adds a Cluster of three primaries.
+
+The fixture may yield: redis-py's clients have no cancel scopes that would mind another task.
 """
 
 import os

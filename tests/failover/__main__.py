@@ -20,20 +20,19 @@ def main() -> int:
     parser.add_argument("places", nargs="*", default=list(PLACES), metavar="cluster|sentinel")
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=20)
-    parser.add_argument("--rpm", type=int, default=30_000)
+    parser.add_argument("--rpm", type=int, default=6_000)
     options = parser.parse_args()
     print(f"servers: {server_binaries()[0]}")
     well = True
     for name in options.places:
         with TemporaryDirectory() as folder, PLACES[name](Path(folder)) as servers:
-
             run = partial(
                 kill_while_counting,
                 servers,
                 jobs=options.jobs,
                 clients=options.clients,
                 rpm=options.rpm,
-                kill_after=options.jobs // 5,
+                kill_after=options.jobs // 10,
             )
             report = anyio.run(run)
         print(f"{name}: {report}")

@@ -57,7 +57,7 @@ async def kill_while_counting(
             for number in range(clients):
                 names = [f"job {number}.{index}" for index in range(jobs // clients)]
                 tasks.start_soon(_count, place.url, names, report, answered)
-            await until(lambda: report.counted >= kill_after, within_s=120)
+            await until(lambda: report.counted >= kill_after, within_s=600)
             place.primary().kill()
         report.seconds = time.monotonic() - began
     report.calls = len(counter.bodies)
@@ -70,7 +70,7 @@ async def _count(url: str, names: list[str], report: Report, answered: Callable[
             {"model": "claude-sonnet-5", "messages": [{"role": "user", "content": name}]}
             for name in names
         ]
-        async for item in wb.count_many(payloads):
+        async for item in wb.count_many(payloads, in_flight=100):
             if isinstance(item.outcome, Counted):
                 answered()
             else:

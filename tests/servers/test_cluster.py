@@ -67,7 +67,7 @@ async def test_what_is_cached_is_read_walked_and_dropped_on_every_node(nodes: To
 
 async def test_a_fresh_count_passes_over_the_cache(nodes: Topology) -> None:
     nodes.flush()
-    async with sandbox_pool(nodes.url) as (wb, stand_in):
+    async with sandbox_pool(nodes.url) as (wb, _):
         first = await wb.count(payload("a"))
         second = await wb.count(payload("a"), fresh=True)
         assert (first.cache, second.cache) == ("miss", "miss")

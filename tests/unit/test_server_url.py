@@ -30,8 +30,11 @@ def test_a_cluster_is_known_by_some_of_its_nodes() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://h", "redis+sentinel://h", "redis+sentinel://h/s/x", "redis+cluster://h/1", "h:1"]
-    + ["redis+cluster://h,,i", "redis+cluster://h:x", "unix+cluster://h", "rediss+x://h"],
+    [
+        *("http://h", "redis+sentinel://h", "redis+sentinel://h/s/x", "redis+cluster://h/1"),
+        *("redis+cluster://h,,i", "redis+cluster://h:x", "unix+cluster://h", "rediss+x://h"),
+        "h:1",
+    ],
 )
 def test_other_forms_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="takes"):

@@ -1,8 +1,8 @@
 """Every option: its default, what it takes, and the sentence with which it refuses the rest."""
 
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 

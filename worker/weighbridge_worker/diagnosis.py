@@ -114,7 +114,7 @@ def _replicas(info: Facts, config: Facts, wanted: int) -> Finding:
             f"{said}, and WEIGHBRIDGE_WAIT_REPLICAS wants {wanted}",
             "start replicas, or lower the setting",
         )
-    if there and not least:
+    if there and config and not least:
         return Finding(
             "replicas",
             "warn",

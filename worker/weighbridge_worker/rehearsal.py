@@ -5,7 +5,7 @@ The ACL in ``deploy/redis`` gives a worker these and no others; a test holds the
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
@@ -17,17 +17,23 @@ Command = tuple[str | int | float, ...]
 
 SCRATCH_MS = 60_000
 
-PRODUCER = frozenset(
-    "DEL EVAL EVALSHA EXISTS GET HEXISTS HGET HGETALL HINCRBY HSET LLEN MGET PERSIST PEXPIRE PTTL"
-    " RPUSH SADD SET TIME UNLINK XADD ZADD ZCARD ZRANGE ZREM ZSCORE".split()
+PRODUCER_NOT = frozenset(
+    (
+        *(
+            "LTRIM",
+            "PUBLISH",
+            "SPOP",
+            "XAUTOCLAIM",
+            "XCLAIM",
+            "XGROUP CREATE",
+            "XGROUP DELCONSUMER",
+        ),
+        *("XINFO CONSUMERS", "XPENDING", "XRANGE", "XREADGROUP", "ZPOPMIN"),
+    )
 )
-WORKER_ONLY = frozenset(
-    ["BLPOP", "LTRIM", "PUBLISH", "SPOP", "XAUTOCLAIM", "XCLAIM", "XADD", "XGROUP CREATE"]
-    + ["XGROUP DELCONSUMER", "XINFO CONSUMERS", "XPENDING", "XREADGROUP", "ZPOPMIN"]
-    + ["ZRANGEBYSCORE"]
-)
+OPERATOR_NOT = PRODUCER_NOT - {"XRANGE"} | {"BLPOP", "XADD", "ZRANGEBYSCORE"}
 OPERATOR = frozenset({"SCAN", "XREVRANGE"})
-"""What the roles of ``deploy/redis/users.acl`` need of what follows."""
+"""What the other roles of ``deploy/redis/users.acl`` need less, or more, than a worker."""
 
 
 async def refused_commands(redis: RedisClient, keys: Keys) -> list[str]:
@@ -44,7 +50,7 @@ async def refused_commands(redis: RedisClient, keys: Keys) -> list[str]:
         return ["SET"]
     except OutOfMemoryError:
         pass  # a full server refuses what is new, and is drained by the rest
-    return await _refused(redis, scratch, rehearsal(keys, scratch))
+    return _names(await _refused(redis, scratch, rehearsal(keys, scratch)))
 
 
 async def refused_by_role(redis: RedisClient, keys: Keys) -> dict[str, list[str]]:
@@ -57,20 +63,34 @@ async def refused_by_role(redis: RedisClient, keys: Keys) -> dict[str, list[str]
     commands = rehearsal(keys, scratch)
     refused = await _refused(redis, scratch, [*commands[:-1], *others(keys, scratch)])
     every = {named(command) for command in commands}
-    roles = {"producer": PRODUCER, "worker": every, "operator": every - WORKER_ONLY | OPERATOR}
-    return {role: [name for name in refused if name in needs] for role, needs in roles.items()}
+    roles = {
+        "producer": every - PRODUCER_NOT,
+        "worker": every,
+        "operator": every - OPERATOR_NOT | OPERATOR,
+    }
+    writing = ("SET", keys.result("check"))
+    return {
+        role: _names(
+            command
+            for command in refused
+            if named(command) in needs
+            and not (role == "producer" and command[:2] == writing)  # it reads results only
+        )
+        for role, needs in roles.items()
+    }
 
 
-async def _refused(
-    redis: RedisClient, scratch: str, commands: Sequence[Command]
-) -> list[str]:
+async def _refused(redis: RedisClient, scratch: str, commands: Sequence[Command]) -> list[Command]:
     answers = await ask_server(redis, scratch, commands)
-    refused = [
-        named(command)
+    return [
+        command
         for command, answer in zip(commands, answers, strict=True)
         if isinstance(answer, NoPermissionError)
     ]
-    return list(dict.fromkeys(refused))
+
+
+def _names(commands: Iterable[Command]) -> list[str]:
+    return list(dict.fromkeys(named(command) for command in commands))
 
 
 def named(command: Command) -> str:
@@ -81,6 +101,7 @@ def named(command: Command) -> str:
 def others(keys: Keys, scratch: str) -> list[Command]:
     """List what only producers and operators send; the last one removes the scratch key."""
     return [
+        ("SET", f"{scratch}:absent", "", "PX", 1, "XX"),
         ("SCAN", 0, "MATCH", keys.any_result, "COUNT", 1),
         ("XREVRANGE", scratch, "+", "-", "COUNT", 1),
         ("UNLINK", scratch),

@@ -6,9 +6,10 @@ A server that cannot would lose jobs without an error, or fail one command an ho
 from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, RedisError
 from structlog.typing import FilteringBoundLogger
 
-from weighbridge.connection import connect_unrepeated, queue_error, server_error
+from weighbridge.connection import connect_unrepeated, queue_error
 from weighbridge.errors import QueueUnreachable, ServerUnfit, WeighbridgeError
 from weighbridge.keys import Keys
+from weighbridge.retries import server_error
 from weighbridge.server_facts import ServerFacts, read_facts
 from weighbridge.settings import QueueSettings
 from weighbridge_worker.rehearsal import refused_commands
