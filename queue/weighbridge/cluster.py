@@ -8,7 +8,7 @@ slots is read again.
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 from redis._parsers import AsyncCommandsParser
@@ -18,6 +18,7 @@ from redis.exceptions import (
     ConnectionError,  # noqa: A004 - redis-py's own
     RedisClusterException,
     RedisError,
+    SlotNotCoveredError,
 )
 
 from weighbridge.retries import PASSING, never, server_error
@@ -66,7 +67,7 @@ class ClusterClient(RedisCluster):
         self._patience = retry
         self._looked_at = -LOOK_EVERY_S
 
-    async def initialize(self, **options: Any) -> "ClusterClient":
+    async def initialize(self, *args: Any, **options: Any) -> "ClusterClient":
         """Read the map of the slots, if that is due.
 
         Raises:
@@ -75,7 +76,7 @@ class ClusterClient(RedisCluster):
         await anyio.sleep(max(0.0, self._looked_at + LOOK_EVERY_S - anyio.current_time()))
         self._looked_at = anyio.current_time()
         try:
-            await super().initialize(**options)
+            await super().initialize(*args, **options)
         except RedisClusterException as error:
             raise _connection_error(error) from error.__cause__
         return self
@@ -105,18 +106,27 @@ class ClusterClient(RedisCluster):
         return await self.patiently(once)
 
     async def patiently(self, do: Callable[[], Awaitable[T]]) -> T:
-        """Do something until it succeeds, as often and as long as the client may."""
-        return await self._patience.call_with_retry(do, _leave_alone)
+        """Do something until it succeeds, as often and as long as the client may.
+
+        Raises:
+            RedisError: it still fails.
+        """
+        try:
+            return await self._patience.call_with_retry(do, _leave_alone)
+        except SlotNotCoveredError as error:  # none of redis-py's own tree either
+            raise ConnectionError(str(error)) from None
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> "PatientPipeline":
         """Make a pipeline; what goes to one node goes there together."""
-        return PatientPipeline(self)
+        return PatientPipeline(self)  # type: ignore[abstract]  # as redis-py's own is
 
     def pubsub(self, *args: Any, **options: Any) -> "Subscription":
         """Make a subscription; the nodes pass every message on to each other."""
         return Subscription(self, **options)
 
-    async def _execute_pipeline_by_slot(self, command: Any, slots_to_args: Any) -> list[Any]:
+    async def _execute_pipeline_by_slot(  # type: ignore[override]  # of the synchronous one
+        self, command: Any, slots_to_args: Any
+    ) -> list[Any]:
         """Send a command of many keys, one a slot; redis-py's own repeats it at the same nodes."""
         pipe = self.pipeline()
         for args in slots_to_args.values():
@@ -130,8 +140,7 @@ class ClusterClient(RedisCluster):
             SlotNotCoveredError: there is none.
         """
         await self._ready()
-        node: ClusterNode = self.get_node_from_key(key)
-        return node
+        return cast("ClusterNode", self.get_node_from_key(key))
 
     async def primaries(self) -> list[ClusterNode]:
         """Return the nodes that keep slots."""
@@ -217,7 +226,7 @@ class Subscription(ClusterPubSub):
 
     async def _begin_anew(self) -> None:
         await self.aclose()
-        self.connection_pool = None
+        self.connection_pool = cast("Any", None)
         await self._client.read_map()
         await self.subscribe(*self._wanted)
 

@@ -1,6 +1,6 @@
 """Redis clients: one server, the primary that sentinels name, or a cluster; one place."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
@@ -106,12 +106,9 @@ def _several(server: ServerUrl, options: dict[str, Any]) -> RedisClient:
 
 async def read_values(redis: RedisClient, keys: Sequence[str]) -> list[bytes | None]:
     """Read many strings in one round trip a server, None where there is none."""
-    values: list[Any]
-    if isinstance(redis, ClusterClient):
-        values = await redis.mget_nonatomic(keys)
-    else:
-        values = await redis.mget(keys)
-    return values
+    many = redis.mget_nonatomic if isinstance(redis, ClusterClient) else redis.mget
+    values: Any = await many(keys)
+    return list(values)
 
 
 async def read_clock_us(redis: RedisClient, key: str) -> int:
@@ -138,16 +135,18 @@ async def ask_server(redis: RedisClient, key: str, commands: Sequence[Command]) 
     return answers
 
 
-async def walk(redis: RedisClient, pattern: str, *, count: int) -> AsyncIterator[list[bytes]]:
+async def walk(
+    redis: RedisClient, pattern: str, *, count: int
+) -> AsyncGenerator[list[bytes], None]:
     """Walk through the keys of all servers, about ``count`` of them a round trip."""
+    places: list[dict[str, Any]] = [{}]
     if isinstance(redis, ClusterClient):
         places = [{"target_nodes": node} for node in await redis.primaries()]
-    else:
-        places = [{}]
     for place in places:
         cursor: Any = None
         while cursor != 0:
-            cursor, keys = await redis.scan(cursor or 0, match=pattern, count=count, **place)
+            reply: Any = redis.scan(cursor or 0, match=pattern, count=count, **place)
+            cursor, keys = await reply
             if isinstance(cursor, dict):
                 [cursor] = cursor.values()
             yield keys

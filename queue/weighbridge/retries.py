@@ -1,7 +1,7 @@
 """Which failures of a connection are worth a repetition, and for how long."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 from redis.asyncio.retry import Retry
@@ -25,7 +25,7 @@ FAILOVER_S = 40.0
 """How long a client repeats a command where a replica may take over: a Cluster's default patience
 with a silent node is 15 s, a Sentinel's 30 s."""
 
-PASSING = (
+PASSING: tuple[type[Exception], ...] = (
     ConnectionError,
     TimeoutError,
     ClusterDownError,
@@ -47,7 +47,9 @@ class PatientRetry(Retry):
     """
 
     def __init__(self, *, retries: int, for_s: float) -> None:
-        super().__init__(ExponentialWithJitterBackoff(cap=1.0, base=0.05), retries, PASSING)
+        super().__init__(
+            ExponentialWithJitterBackoff(cap=1.0, base=0.05), retries, cast("Any", PASSING)
+        )
         self._for_s = for_s
 
     async def call_with_retry(

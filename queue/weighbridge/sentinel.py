@@ -59,7 +59,7 @@ def primary(hosts: tuple[Host, ...], service: str, options: dict[str, Any]) -> R
         "retry": never(),
         **{name: value for name, value in options.items() if name.startswith("ssl")},
     }
-    sentinels = Sentinel(hosts, sentinel_kwargs=asking, **options)
+    sentinels: Any = Sentinel(hosts, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
     kind = FollowingTlsConnection if options.get("ssl") else FollowingConnection
     client: Primary = sentinels.master_for(service, redis_class=Primary, connection_class=kind)
     client.sentinels = sentinels

@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,9 +11,10 @@ from tempfile import TemporaryDirectory
 import anyio
 from failover.run import kill_while_counting
 from support.redis_server import server_binaries
-from support.topologies import cluster, watched_primary
+from support.topologies import Topology, cluster, watched_primary
 
-PLACES = {"cluster": cluster, "sentinel": watched_primary}
+Place = Callable[[Path], AbstractContextManager[Topology]]
+PLACES: dict[str, Place] = {"cluster": cluster, "sentinel": watched_primary}
 
 
 def main() -> int:

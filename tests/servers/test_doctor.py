@@ -1,6 +1,5 @@
 """``weighbridge doctor`` against servers that are well, and against each that is not."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,13 @@ from weighbridge_worker.cli.app import app
 from weighbridge_worker.diagnosis import Finding, diagnose, latency
 from weighbridge_worker.doctor import examine
 
-GOOD_INFO = {"maxmemory": 2**30, "used_memory": 2**20, "aof_enabled": 1, "connected_slaves": 1}
-GOOD_CONFIG = {
+GOOD_INFO: dict[str, Any] = {
+    "maxmemory": 2**30,
+    "used_memory": 2**20,
+    "aof_enabled": 1,
+    "connected_slaves": 1,
+}
+GOOD_CONFIG: dict[str, Any] = {
     "appendfsync": "everysec",
     "client-output-buffer-limit": "normal 0 0 0 slave 1 1 60 pubsub 33554432 8388608 60",
     "min-replicas-to-write": "1",
@@ -36,7 +40,7 @@ async def look(url: str, **settings: Any) -> dict[str, Finding]:
 
 
 def judged(
-    info: Mapping[str, Any], config: Mapping[str, Any], wait_replicas: int = 0
+    info: dict[str, Any], config: dict[str, Any], wait_replicas: int = 0
 ) -> dict[str, Finding]:
     """Judge figures."""
     told = diagnose(GOOD_INFO | info, config and GOOD_CONFIG | config, wait_replicas=wait_replicas)
