@@ -24,7 +24,7 @@ unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo test check format bench bench-limiters faults fuzz chaos check-deploy image try-image build lock clean
+.PHONY: help setup demo test check format bench bench-limiters faults failover fuzz chaos check-deploy image try-image build lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench-limiters: $(INSTALLED) ## Measure the shared limit beside limits, throttle
 
 faults: $(INSTALLED) ## Cause every fault of the table; ARGS='1 6 9' narrows, ARGS=--quick is seconds
 	@PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
+
+failover: $(INSTALLED) ## Kill the primary of 10,000 waiting jobs; ARGS='cluster --jobs 1000'
+	@PYTHONPATH=tests $(BIN)/python -m failover $(ARGS)
 
 fuzz: $(INSTALLED) ## Try 1,000,000 payloads and entries, and walk the protocol; ARGS='--inputs 10000'
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)

@@ -1,11 +1,12 @@
 """A look at the whole pool: depth, workers, rate."""
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from weighbridge.bucket import Bucket, BucketState
-from weighbridge.connection import RedisClient, queue_errors
+from weighbridge.connection import TIME, RedisClient, clock_us, queue_errors, walk
 from weighbridge.figures import NO_FIGURES, WorkerFigures, read_figures
 from weighbridge.keys import Keys
 from weighbridge.newest_letters import NEWEST, NewestLetters
@@ -138,10 +139,10 @@ class Admin:
             pipe.xrevrange(self._keys.dead, min=self._newest.unread, count=NEWEST)
             pipe.hgetall(self._keys.scope)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
-            pipe.time()
-            *numbers, letters, scope, visits, (at_s, at_us) = await pipe.execute()
+            pipe.eval(TIME, 1, self._keys.bucket)
+            *numbers, letters, scope, visits, clock = await pipe.execute()
             depth = _depth(numbers)
-            now = at_s * 1_000_000 + at_us
+            now = clock_us(clock)
             if not self._newest.add(letters, depth.dead):
                 whole: Any = await self._redis.xrevrange(self._keys.dead, count=NEWEST)
                 self._newest.add(whole, depth.dead)
@@ -170,9 +171,9 @@ class Admin:
         with queue_errors():
             pipe = self._redis.pipeline(transaction=False)
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
-            pipe.time()
-            visits, (at_s, at_us) = await pipe.execute()
-            workers = await self._workers(visits, at_s * 1_000_000 + at_us)
+            pipe.eval(TIME, 1, self._keys.bucket)
+            visits, clock = await pipe.execute()
+            workers = await self._workers(visits, clock_us(clock))
             return workers, await self._bucket.inspect()
 
     def _depth_pipeline(self) -> Any:
@@ -187,13 +188,13 @@ class Admin:
         return pipe
 
     async def _cached(self) -> int | None:
-        cursor, found = 0, 0
-        for _ in range(SCAN_ROUNDS):
-            cursor, keys = await self._redis.scan(cursor, match=self._keys.any_result, count=1000)
-            found += len(keys)
-            if cursor == 0:
-                return found
-        return None
+        found = rounds = 0
+        async with aclosing(walk(self._redis, self._keys.any_result, count=1000)) as pages:
+            async for page in pages:
+                if rounds == SCAN_ROUNDS:
+                    return None
+                found, rounds = found + len(page), rounds + 1
+        return found
 
     async def _workers(
         self, visits: list[tuple[bytes, float]], now: int

@@ -14,7 +14,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from weighbridge.connection import RedisClient, connect, connect_unrepeated, queue_errors
+from weighbridge.connection import (
+    RedisClient,
+    connect,
+    connect_unrepeated,
+    queue_errors,
+    read_clock_us,
+)
 from weighbridge.draw import Draw
 from weighbridge.exchange import LimitAction, LimitReply
 from weighbridge.keys import Keys
@@ -192,8 +198,7 @@ class Bucket:
         """Read the state."""
         *values, hold = await self._redis.hmget(self._keys.bucket, [*_NUMBERS, "hold"])
         at = {name: int(value or 0) for name, value in zip(_NUMBERS, values, strict=True)}
-        now_s, now_us = await self._redis.time()
-        now = now_s * 1_000_000 + now_us
+        now = await read_clock_us(self._redis, self._keys.bucket)
         blocked_s = (at["blocked_until"] - now) / 1_000_000
         return BucketState(
             rpm=_rpm(at["interval"]),
@@ -203,7 +208,7 @@ class Bucket:
             paused=bool(at["paused"]),
             hold=hold.decode() if isinstance(hold, bytes) else "",
             blocked_s=blocked_s if 0 < blocked_s <= MAX_PENALTY_S else 0.0,
-            used_rpm=_used(at, now_s),
+            used_rpm=_used(at, now // 1_000_000),
             granted=at["granted"],
         )
 

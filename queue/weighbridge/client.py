@@ -18,15 +18,16 @@ from weighbridge.keys import Keys
 from weighbridge.mailbox import Mailbox
 from weighbridge.preparation import RawPayload
 from weighbridge.records import Counted, Job, Lane, Result, Ticket
+from weighbridge.replication import Replication
 from weighbridge.scope import check_digest_key
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
 from weighbridge.submitter import Submitter
 
 NO_ERROR = (None, None, None)
+WITHDRAWN = "withdrawn"
 
-CLOSE_S = 5.0
-"""How long closing the connections may take."""
+CLOSE_S = 5.0  # for closing the connections
 
 
 class Client:
@@ -47,6 +48,7 @@ class Client:
         self._subscriber = connect_unrepeated(settings.redis_url)
         self._scripts = Scripts(self._keys)
         self._mailbox = Mailbox(self._redis, self._subscriber, self._keys)
+        self._replication = Replication(self._redis, self._keys, replicas=settings.wait_replicas)
         self._submitter = Submitter(
             self._redis,
             self._keys,
@@ -64,7 +66,7 @@ class Client:
         """Make a client; nothing is sent before the ``async with``.
 
         Args:
-            url: ``redis://``, ``rediss://`` or ``unix://``; goes before the settings' own.
+            url: any form that WEIGHBRIDGE_REDIS_URL takes; goes before the settings' own.
 
         Raises:
             SettingsError: the URL is none that Redis clients know, or leads to another machine
@@ -157,10 +159,13 @@ class Client:
         Raises:
             PayloadError: it cannot be counted as it is.
             QueueFull: the queue's bound is reached.
+            NotReplicated: fewer replicas have it than the settings want.
             QueueUnreachable: the server does not answer.
         """
         job = await self._jobs.make(payload, lane, betas, producer, partition)
         admission = await self._one.admit(job, fresh=fresh)
+        while admission.result is None and not await self._replication.reached(job.digest):
+            admission = await self._one.admit(job)
         return Ticket(job, admission.cache)
 
     async def result(self, job: Ticket | str, *, timeout_s: float = 60.0) -> Result:
@@ -291,8 +296,7 @@ class Client:
         if self._mailbox.expects(digest):
             return False
         with queue_errors():
-            status = await self._scripts.cancel(self._redis, digest, waiter=self._waiter)
-        return status == "withdrawn"
+            return await self._scripts.cancel(self._redis, digest, waiter=self._waiter) == WITHDRAWN
 
     async def _check_digest_key(self) -> None:
         # Not repeated: whoever starts against a server that is not there should hear it at once.

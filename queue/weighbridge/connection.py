@@ -1,19 +1,30 @@
-"""Redis clients: time-outs, retries, one place."""
+"""Redis clients: one server, the primary that sentinels name, or a cluster; one place."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, cast
 
 import anyio
 from redis.asyncio import Redis
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    MovedError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+)
 
+from weighbridge.cluster import ClusterClient, PatientPipeline
 from weighbridge.errors import QueueUnreachable, ResultTimeout, SettingsError, WeighbridgeError
+from weighbridge.retries import never, over_a_blip, over_a_failover, server_error
+from weighbridge.sentinel import primary
+from weighbridge.server_url import FORMS, ServerUrl, parse_server_url
+from weighbridge.tls import check_files, tls_refusal
 
-T = TypeVar("T")
 RedisClient: TypeAlias = "Redis"
+"""Any of the three: what differs on a cluster is hidden in it, or in the functions below."""
 
 COMMAND_TIMEOUT_S = 5.0
 """One command's reply; scripts are idempotent, so a repeated one is harmless."""
@@ -24,76 +35,121 @@ BLOCKING_TIMEOUT_S = 15.0
 POLL_S = 5.0
 """The longest wait of a worker that has something to do before it looks again by itself."""
 
+TIME = "return redis.call('TIME')"
+"""A script of a key, so that on a cluster the node that keeps the key tells its time."""
 
-class PatientRetry(Retry):
-    """Repeats what a broken link cut, but not a log-in that was refused: redis-py's own repeats
-    that at each of its layers, some hundred times over minutes.
-    """
-
-    async def call_with_retry(
-        self,
-        do: Callable[[], Awaitable[T]],
-        fail: Callable[..., Any],
-        is_retryable: Callable[[Exception], bool] | None = None,
-        with_failure_count: bool = False,
-    ) -> T:
-        """Do it until it succeeds, within the bounds."""
-        return await super().call_with_retry(
-            do, fail, is_retryable or _may_pass, with_failure_count
-        )
-
-
-def _may_pass(error: Exception) -> bool:
-    return not isinstance(server_error(error), AuthenticationError)
-
-
-def server_error(error: Exception) -> Exception:
-    """Take what the server said out of redis-py's wrapping: it hides a refused log-in in a
-    ConnectionError.
-    """
-    return error.__cause__ if isinstance(error.__cause__, RedisError) else error
+Command = Sequence[str | bytes | int | float]
 
 
 def connect(url: str) -> RedisClient:
     """Make a client for commands and idempotent scripts, repeating what a broken link cut.
 
+    Where a replica may take over, it repeats until one has.
+
     Raises:
-        SettingsError: the URL is none that Redis clients know.
+        SettingsError: the URL is none that Redis clients know, or names files that are not there.
     """
-    retry = PatientRetry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), retries=6)
-    return _client(url, COMMAND_TIMEOUT_S, retry)
+    server = _parse(url)
+    retry = over_a_blip() if server.kind == "single" else over_a_failover()
+    return _client(server, COMMAND_TIMEOUT_S, retry)
 
 
 def connect_unrepeated(url: str) -> RedisClient:
     """Make a client for blocking reads and ``take``: a repetition would strand their grants.
 
     Raises:
-        SettingsError: the URL is none that Redis clients know.
+        SettingsError: the URL is none that Redis clients know, or names files that are not there.
     """
-    return _client(url, BLOCKING_TIMEOUT_S, Retry(NoBackoff(), retries=0))
+    return _client(_parse(url), BLOCKING_TIMEOUT_S, never())
 
 
-def _client(url: str, timeout_s: float, retry: Retry) -> RedisClient:
+def _parse(url: str) -> ServerUrl:
     try:
-        return Redis.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=COMMAND_TIMEOUT_S,
-            retry=retry,
-            health_check_interval=30,
-            max_connections=1000,
-        )
-    except (ValueError, AttributeError) as error:
-        raise SettingsError(
-            "WEIGHBRIDGE_REDIS_URL (or --redis) takes redis://, rediss:// or unix:// URLs,"
-            " such as redis://127.0.0.1:6379/0"
-        ) from error
+        return parse_server_url(url)
+    except ValueError as error:
+        raise _no_url(str(error)) from error
+
+
+def _no_url(takes: str) -> SettingsError:
+    return SettingsError(f"WEIGHBRIDGE_REDIS_URL (or --redis) {takes}")
+
+
+def _client(server: ServerUrl, timeout_s: float, retry: Retry) -> RedisClient:
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": COMMAND_TIMEOUT_S,
+        "retry": retry,
+        "health_check_interval": 30,
+        "max_connections": 1000,
+    }
+    try:
+        said = dict(parse_url(server.plain))
+        check_files(said)
+        if server.kind == "single":
+            return Redis.from_url(server.plain, **options)
+        return _several(server, options | said)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise _no_url(f"takes {FORMS}") from error
+
+
+def _several(server: ServerUrl, options: dict[str, Any]) -> RedisClient:
+    """Make a client of several servers; the hosts stand in for the one that the options name."""
+    for name in ("host", "port", "connection_class"):
+        options.pop(name, None)
+    if server.tls:
+        options["ssl"] = True
+    if server.kind == "sentinel":
+        return primary(server.hosts, server.service, options)
+    options.pop("db", None)
+    return cast("Redis", ClusterClient(server.hosts, **options))
 
 
 async def read_values(redis: RedisClient, keys: Sequence[str]) -> list[bytes | None]:
-    """Read many strings in one round trip, None where there is none."""
-    values: list[Any] = await redis.mget(keys)
-    return values
+    """Read many strings in one round trip a server, None where there is none."""
+    many = redis.mget_nonatomic if isinstance(redis, ClusterClient) else redis.mget
+    values: Any = await many(keys)
+    return list(values)
+
+
+async def read_clock_us(redis: RedisClient, key: str) -> int:
+    """Read the clock of the server that keeps a key."""
+    return clock_us(await redis.eval(TIME, 1, key))
+
+
+def clock_us(reply: Sequence[bytes]) -> int:
+    """Read the reply of ``TIME``."""
+    return int(reply[0]) * 1_000_000 + int(reply[1])
+
+
+async def ask_server(redis: RedisClient, key: str, commands: Sequence[Command]) -> list[Any]:
+    """Send commands together to the server that keeps a key, over one connection.
+
+    A command's error is its answer.
+    """
+    pipe = redis.pipeline(transaction=False)
+    if isinstance(pipe, PatientPipeline):
+        pipe.beside(key)
+    for command in commands:
+        pipe.execute_command(*command)
+    answers: list[Any] = await pipe.execute(raise_on_error=False)
+    return answers
+
+
+async def walk(
+    redis: RedisClient, pattern: str, *, count: int
+) -> AsyncGenerator[list[bytes], None]:
+    """Walk through the keys of all servers, about ``count`` of them a round trip."""
+    places: list[dict[str, Any]] = [{}]
+    if isinstance(redis, ClusterClient):
+        places = [{"target_nodes": node} for node in await redis.primaries()]
+    for place in places:
+        cursor: Any = None
+        while cursor != 0:
+            reply: Any = redis.scan(cursor or 0, match=pattern, count=count, **place)
+            cursor, keys = await reply
+            if isinstance(cursor, dict):
+                [cursor] = cursor.values()
+            yield keys
 
 
 @contextmanager
@@ -120,6 +176,13 @@ def queue_error(error: RedisError) -> WeighbridgeError:
     if isinstance(error, OutOfMemoryError):
         return QueueUnreachable(
             "the Redis server is full (maxmemory); let the queue drain, or give it more memory"
+        )
+    if (refusal := tls_refusal(error)) is not None:
+        return QueueUnreachable(refusal)
+    if isinstance(error, MovedError):
+        return QueueUnreachable(
+            "the Redis server is a node of a cluster: WEIGHBRIDGE_REDIS_URL (or --redis) must say"
+            " so, redis+cluster://host:port,host:port (rediss+cluster:// with TLS)"
         )
     if isinstance(error, ResponseError):
         said = str(error).rpartition("of pipeline caused error: ")[2].strip("(\"',)")

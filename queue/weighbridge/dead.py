@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from redis.exceptions import OutOfMemoryError
 
-from weighbridge.connection import RedisClient, queue_errors, read_values
+from weighbridge.connection import RedisClient, queue_errors, read_clock_us, read_values
 from weighbridge.errors import QueueFull, UnknownDeadLetter, WeighbridgeError
 from weighbridge.exchange import Submission
 from weighbridge.jobs import MAX_DEAD_LETTERS
@@ -250,5 +250,4 @@ class DeadLetters:
         ]
 
     async def _now_ms(self) -> int:
-        seconds, micros = await self._redis.time()
-        return seconds * 1000 + micros // 1000
+        return await read_clock_us(self._redis, self._keys.dead) // 1000

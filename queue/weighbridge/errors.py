@@ -123,6 +123,12 @@ class ResultTimeout(WeighbridgeError):
     code: ClassVar[str] = "result_timeout"
 
 
+class NotReplicated(WeighbridgeError):
+    """A job is queued, but fewer replicas have it than the settings want; submit it again."""
+
+    code: ClassVar[str] = "not_replicated"
+
+
 class UnknownDeadLetter(WeighbridgeError):
     """No dead letter has this entry id or digest, or the digest is cut too short to tell which."""
 

@@ -1,7 +1,8 @@
 """Whether what goes to a Redis URL can be read on its way."""
 
 from ipaddress import ip_address
-from urllib.parse import parse_qs, urlsplit
+
+from weighbridge.server_url import parse_server_url
 
 
 def goes_in_plaintext(url: str) -> bool:
@@ -10,11 +11,10 @@ def goes_in_plaintext(url: str) -> bool:
     A host name other than ``localhost`` counts as another machine: it may be one tomorrow.
     """
     try:
-        parts = urlsplit(url)
-        host = parse_qs(parts.query).get("host", [parts.hostname or "localhost"])[0]
+        server = parse_server_url(url)
     except ValueError:
         return False  # no URL that anybody could connect to
-    return parts.scheme == "redis" and not _is_loopback(host)
+    return not server.tls and not all(_is_loopback(host) for host, _ in server.hosts)
 
 
 def _is_loopback(host: str) -> bool:

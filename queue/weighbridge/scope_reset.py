@@ -1,6 +1,8 @@
 """Empty a namespace's cache, so that its counts may depend on something else."""
 
-from weighbridge.connection import RedisClient, queue_errors
+from contextlib import aclosing
+
+from weighbridge.connection import RedisClient, queue_errors, walk
 from weighbridge.errors import ScopeInUse
 from weighbridge.keys import Keys
 from weighbridge.scripts import Scripts
@@ -23,12 +25,11 @@ async def reset_scope(redis: RedisClient, keys: Keys, scripts: Scripts) -> int:
         living = await scripts.reset_scope(redis)
         if living:
             raise ScopeInUse(keys.namespace, living)
-        removed, cursor = 0, 0
-        while True:
-            cursor, found = await redis.scan(cursor, match=keys.any_result, count=SCANNED)
-            pipe = redis.pipeline(transaction=False)
-            for key in found:
-                pipe.unlink(key)
-            removed += sum(await pipe.execute()) if found else 0
-            if cursor == 0:
-                return removed
+        removed = 0
+        async with aclosing(walk(redis, keys.any_result, count=SCANNED)) as pages:
+            async for page in pages:
+                pipe = redis.pipeline(transaction=False)
+                for key in page:
+                    pipe.unlink(key)
+                removed += sum(await pipe.execute()) if page else 0
+        return removed

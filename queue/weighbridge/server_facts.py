@@ -6,7 +6,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from weighbridge.connection import RedisClient
+from weighbridge.connection import RedisClient, ask_server, read_clock_us
 from weighbridge.keys import Keys
 
 
@@ -40,9 +40,9 @@ async def read_facts(redis: RedisClient, keys: Keys) -> ServerFacts:
         RedisError: it does not answer, or refuses more than INFO.
     """
     visited = await redis.hget(keys.bucket, "visited")
-    began = await _clock_us(redis)
-    info = await _info(redis)
-    now = await _clock_us(redis)
+    began = await read_clock_us(redis, keys.bucket)
+    info = await _info(redis, keys)
+    now = await read_clock_us(redis, keys.bucket)
     return ServerFacts(
         product="Valkey" if "valkey_version" in info else "Redis",
         version=_version(info.get("valkey_version", info.get("redis_version"))),
@@ -54,17 +54,14 @@ async def read_facts(redis: RedisClient, keys: Keys) -> ServerFacts:
     )
 
 
-async def _clock_us(redis: RedisClient) -> int:
-    seconds, microseconds = await redis.time()
-    return int(seconds) * 1_000_000 + int(microseconds)
-
-
-async def _info(redis: RedisClient) -> dict[str, Any]:
+async def _info(redis: RedisClient, keys: Keys) -> dict[str, Any]:
     """Read INFO; there are managed servers that hide it, and users that may not ask."""
-    try:
-        return dict(await redis.info())
-    except ResponseError:
+    [answer] = await ask_server(redis, keys.bucket, [("INFO",)])
+    if isinstance(answer, ResponseError):
         return {}
+    if isinstance(answer, Exception):
+        raise answer
+    return dict(answer)
 
 
 def _version(text: Any) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from weighbridge.errors import SettingsError
 from weighbridge.plaintext import goes_in_plaintext
+from weighbridge.server_url import checked_url, with_tls_files
 
 S = TypeVar("S")
 Parse = Callable[[str], Any]
@@ -157,6 +158,13 @@ def matching(pattern: str, words: str) -> Parse:
     return parse
 
 
+def existing_file(text: str) -> str:
+    """Parse the path of a file that is there."""
+    if not Path(text).is_file():
+        raise ValueError("the path of a file that is there")
+    return text
+
+
 def text_key(text: str) -> bytes:
     """Parse a key for keyed hashing, at least 16 bytes of text."""
     if len(text.encode()) < 16:
@@ -175,10 +183,39 @@ class QueueSettings:
     redis_url: str = option(
         "WEIGHBRIDGE_REDIS_URL",
         "redis://127.0.0.1:6379/0",
-        "The queue's server; `rediss://` for TLS, `unix://` for a socket. "
+        "The queue's server; `rediss://` for TLS, `unix://` for a socket, "
+        "`redis+sentinel://host,host/service/0`, `redis+cluster://host,host` (`rediss+…` for TLS). "
         "`weighbridge count` starts an embedded one where this is not set.",
-        parse=matching(r"(redis|rediss|unix)://\S+", "a redis://, rediss:// or unix:// URL"),
+        parse=checked_url,
         secret=True,
+    )
+    redis_ca: str = option(
+        "WEIGHBRIDGE_REDIS_CA",
+        "",
+        "A file with the CA that signed the server's certificate.",
+        parse=existing_file,
+        shown="the system's",
+    )
+    redis_cert: str = option(
+        "WEIGHBRIDGE_REDIS_CERT",
+        "",
+        "A file with our own certificate, for a server that asks for one.",
+        parse=existing_file,
+        shown="none",
+    )
+    redis_key: str = option(
+        "WEIGHBRIDGE_REDIS_KEY",
+        "",
+        "The file with its key, if that is not in the same one.",
+        parse=existing_file,
+        shown="none",
+    )
+    wait_replicas: int = option(
+        "WEIGHBRIDGE_WAIT_REPLICAS",
+        0,
+        "Replicas that must have a submitted job before `submit` returns, so that a fail-over to "
+        "one of them does not lose it; `count` needs none, it submits again.",
+        parse=whole(0, 16),
     )
     allow_plaintext: bool = option(
         "WEIGHBRIDGE_ALLOW_PLAINTEXT",
@@ -243,6 +280,9 @@ class QueueSettings:
         Raises:
             SettingsError: payloads would travel in clear text, and nobody said that they may.
         """
+        # One text says it all, so that whoever connects by the URL uses the files.
+        url = with_tls_files(self.redis_url, self.redis_ca, self.redis_cert, self.redis_key)
+        object.__setattr__(self, "redis_url", url)
         if not self.allow_plaintext and goes_in_plaintext(self.redis_url):
             raise SettingsError(
                 "WEIGHBRIDGE_REDIS_URL (or --redis) names another machine without TLS: use"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -13,6 +14,10 @@ from weighbridge_worker.settings import SAFE_RPM, WorkerSettings
 KEY = "0123456789abcdef"
 TAKEN = [
     (QueueSettings, "WEIGHBRIDGE_REDIS_URL", "rediss://h:1/0", "redis_url", "rediss://h:1/0"),
+    (QueueSettings, "WEIGHBRIDGE_REDIS_CA", __file__, "redis_ca", __file__),
+    (QueueSettings, "WEIGHBRIDGE_REDIS_CERT", __file__, "redis_cert", __file__),
+    (QueueSettings, "WEIGHBRIDGE_REDIS_KEY", __file__, "redis_key", __file__),
+    (QueueSettings, "WEIGHBRIDGE_WAIT_REPLICAS", "2", "wait_replicas", 2),
     (QueueSettings, "WEIGHBRIDGE_ALLOW_PLAINTEXT", "1", "allow_plaintext", True),
     (QueueSettings, "WEIGHBRIDGE_NAMESPACE", "team-a", "namespace", "team-a"),
     (QueueSettings, "WEIGHBRIDGE_PARTITION", "red", "partition", "red"),
@@ -60,6 +65,13 @@ TAKEN = [
 KINDS = (QueueSettings, WorkerSettings, GatewaySettings)
 REFUSED = [
     (QueueSettings, "WEIGHBRIDGE_REDIS_URL", "http://h"),
+    (QueueSettings, "WEIGHBRIDGE_REDIS_URL", "redis+sentinel://h"),
+    (QueueSettings, "WEIGHBRIDGE_REDIS_URL", "redis+cluster://h/1"),
+    (QueueSettings, "WEIGHBRIDGE_REDIS_URL", "redis+cluster://h,,i"),
+    (QueueSettings, "WEIGHBRIDGE_REDIS_CA", "/not/there.pem"),
+    (QueueSettings, "WEIGHBRIDGE_REDIS_CERT", "/not/there.pem"),
+    (QueueSettings, "WEIGHBRIDGE_REDIS_KEY", "/not/there.pem"),
+    (QueueSettings, "WEIGHBRIDGE_WAIT_REPLICAS", "-1"),
     (QueueSettings, "WEIGHBRIDGE_ALLOW_PLAINTEXT", "yes"),
     (QueueSettings, "WEIGHBRIDGE_NAMESPACE", "a b"),
     (QueueSettings, "WEIGHBRIDGE_NAMESPACE", "{a}"),
@@ -209,3 +221,15 @@ def test_another_machine_without_tls_needs_leave(url: str) -> None:
         QueueSettings(redis_url=url)
     assert "canary" not in str(caught.value)
     assert QueueSettings(redis_url=url, allow_plaintext=True).redis_url == url
+
+
+def test_the_files_of_tls_travel_in_the_url() -> None:
+    environ = {
+        "WEIGHBRIDGE_REDIS_URL": "rediss+sentinel://u:p@a:1,b:2/wb/3",
+        "WEIGHBRIDGE_REDIS_CA": __file__,
+    }
+    url = load(QueueSettings, environ).redis_url
+    assert parse_qs(urlsplit(url).query) == {"ssl_ca_certs": [__file__]}
+    assert url.startswith("rediss+sentinel://u:p@a:1,b:2/wb/3?")
+    assert load(QueueSettings, environ, redis_url="redis://localhost").redis_url.endswith("host")
+    assert load(QueueSettings, environ | {"WEIGHBRIDGE_REDIS_URL": url}).redis_url == url

@@ -5,16 +5,35 @@ The ACL in ``deploy/redis`` gives a worker these and no others; a test holds the
 """
 
 import secrets
+from collections.abc import Iterable, Sequence
 
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
-from weighbridge.connection import RedisClient
+from weighbridge.connection import RedisClient, ask_server
 from weighbridge.keys import Keys
 from weighbridge.scripts import INBOX_GROUP
 
 Command = tuple[str | int | float, ...]
 
 SCRATCH_MS = 60_000
+
+PRODUCER_NOT = frozenset(
+    (
+        *(
+            "LTRIM",
+            "PUBLISH",
+            "SPOP",
+            "XAUTOCLAIM",
+            "XCLAIM",
+            "XGROUP CREATE",
+            "XGROUP DELCONSUMER",
+        ),
+        *("XINFO CONSUMERS", "XPENDING", "XRANGE", "XREADGROUP", "ZPOPMIN"),
+    )
+)
+OPERATOR_NOT = PRODUCER_NOT - {"XRANGE"} | {"BLPOP", "XADD", "ZRANGEBYSCORE"}
+OPERATOR = frozenset({"SCAN", "XREVRANGE"})
+"""What the other roles of ``deploy/redis/users.acl`` need less, or more, than a worker."""
 
 
 async def refused_commands(redis: RedisClient, keys: Keys) -> list[str]:
@@ -31,22 +50,62 @@ async def refused_commands(redis: RedisClient, keys: Keys) -> list[str]:
         return ["SET"]
     except OutOfMemoryError:
         pass  # a full server refuses what is new, and is drained by the rest
+    return _names(await _refused(redis, scratch, rehearsal(keys, scratch)))
+
+
+async def refused_by_role(redis: RedisClient, keys: Keys) -> dict[str, list[str]]:
+    """Return, for each role that our user might have, what the server refuses it.
+
+    Raises:
+        RedisError: as ``refused_commands``.
+    """
+    scratch = f"{keys.prefix}check:{secrets.token_hex(8)}"
     commands = rehearsal(keys, scratch)
-    pipe = redis.pipeline(transaction=False)
-    for command in commands:
-        pipe.execute_command(*command)
-    answers = await pipe.execute(raise_on_error=False)
-    refused = [
-        named(command)
+    refused = await _refused(redis, scratch, [*commands[:-1], *others(keys, scratch)])
+    every = {named(command) for command in commands}
+    roles = {
+        "producer": every - PRODUCER_NOT,
+        "worker": every,
+        "operator": every - OPERATOR_NOT | OPERATOR,
+    }
+    writing = ("SET", keys.result("check"))
+    return {
+        role: _names(
+            command
+            for command in refused
+            if named(command) in needs
+            and not (role == "producer" and command[:2] == writing)  # it reads results only
+        )
+        for role, needs in roles.items()
+    }
+
+
+async def _refused(redis: RedisClient, scratch: str, commands: Sequence[Command]) -> list[Command]:
+    answers = await ask_server(redis, scratch, commands)
+    return [
+        command
         for command, answer in zip(commands, answers, strict=True)
         if isinstance(answer, NoPermissionError)
     ]
-    return list(dict.fromkeys(refused))
+
+
+def _names(commands: Iterable[Command]) -> list[str]:
+    return list(dict.fromkeys(named(command) for command in commands))
 
 
 def named(command: Command) -> str:
     """Give a command's name, with the second word where the first is a container of several."""
     return " ".join(str(word) for word in command[: 2 if command[0] in {"XGROUP", "XINFO"} else 1])
+
+
+def others(keys: Keys, scratch: str) -> list[Command]:
+    """List what only producers and operators send; the last one removes the scratch key."""
+    return [
+        ("SET", f"{scratch}:absent", "", "PX", 1, "XX"),
+        ("SCAN", 0, "MATCH", keys.any_result, "COUNT", 1),
+        ("XREVRANGE", scratch, "+", "-", "COUNT", 1),
+        ("UNLINK", scratch),
+    ]
 
 
 def rehearsal(keys: Keys, scratch: str) -> list[Command]:

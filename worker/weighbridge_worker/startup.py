@@ -6,9 +6,10 @@ A server that cannot would lose jobs without an error, or fail one command an ho
 from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, RedisError
 from structlog.typing import FilteringBoundLogger
 
-from weighbridge.connection import connect_unrepeated, queue_error, server_error
-from weighbridge.errors import QueueUnreachable, ServerUnfit
+from weighbridge.connection import connect_unrepeated, queue_error
+from weighbridge.errors import QueueUnreachable, ServerUnfit, WeighbridgeError
 from weighbridge.keys import Keys
+from weighbridge.retries import server_error
 from weighbridge.server_facts import ServerFacts, read_facts
 from weighbridge.settings import QueueSettings
 from weighbridge_worker.rehearsal import refused_commands
@@ -36,7 +37,7 @@ async def check_server(settings: QueueSettings, log: FilteringBoundLogger) -> No
             raise ServerUnfit(_refusal(refused, keys))
         facts = await read_facts(redis, keys)
     except RedisError as error:
-        raise _explained(error) from None
+        raise explained(error) from None
     finally:
         await redis.aclose()
     judge(facts, keys)
@@ -50,36 +51,58 @@ def judge(facts: ServerFacts, keys: Keys) -> None:
     Raises:
         ServerUnfit: it cannot.
     """
-    oldest = OLDEST[facts.product]
-    if facts.version is not None and facts.version < oldest:
-        raise ServerUnfit(
-            f"the server is {facts.product} {facts.version[0]}.{facts.version[1]};"
-            " Weighbridge needs Redis 7 or Valkey 8, or a newer one"
-        )
-    if facts.role is not None and facts.role != "master":
-        raise ServerUnfit(_REPLICA)
-    if facts.policy is not None and facts.policy != "noeviction":
-        raise ServerUnfit(
-            f"the Redis server may throw jobs away when it is full (maxmemory-policy"
-            f" {facts.policy}): CONFIG SET maxmemory-policy noeviction, and the same in its"
-            " configuration file"
-        )
-    _judge_clock(facts, keys)
+    for complaint in complaints(facts, keys).values():
+        raise ServerUnfit(complaint)
 
 
-def _judge_clock(facts: ServerFacts, keys: Keys) -> None:
+def complaints(facts: ServerFacts, keys: Keys) -> dict[str, str]:
+    """Say why a server cannot keep a queue, by what is wrong: version, role, eviction, clock."""
+    found = {
+        "version": _version(facts),
+        "role": _role(facts),
+        "eviction": _eviction(facts),
+        "clock": _clock(facts, keys),
+    }
+    return {what: complaint for what, complaint in found.items() if complaint}
+
+
+def _version(facts: ServerFacts) -> str | None:
+    if facts.version is None or facts.version >= OLDEST[facts.product]:
+        return None
+    return (
+        f"the server is {facts.product} {facts.version[0]}.{facts.version[1]};"
+        " Weighbridge needs Redis 7 or Valkey 8, or a newer one"
+    )
+
+
+def _role(facts: ServerFacts) -> str | None:
+    return None if facts.role in {None, "master"} else _REPLICA
+
+
+def _eviction(facts: ServerFacts) -> str | None:
+    if facts.policy in {None, "noeviction"}:
+        return None
+    return (
+        f"the Redis server may throw jobs away when it is full (maxmemory-policy"
+        f" {facts.policy}): CONFIG SET maxmemory-policy noeviction, and the same in its"
+        " configuration file"
+    )
+
+
+def _clock(facts: ServerFacts, keys: Keys) -> str | None:
     if facts.stepped_us < 0:
-        raise ServerUnfit(
+        return (
             "the Redis server's clock runs backwards: leases and permits need one that does not;"
             " have its host keep the time (NTP) and start again"
         )
     behind_us = 0 if facts.visited_us is None else facts.visited_us - facts.clock_us
-    if behind_us > CLOCK_SLACK_US:
-        raise ServerUnfit(
-            f"the Redis server's clock lies {behind_us / 1_000_000:,.0f} s behind a time it has"
-            " stored: have its host keep the time (NTP) and start again; if the clock was wrong"
-            f" before and is right now: redis-cli HDEL '{keys.bucket}' visited"
-        )
+    if behind_us <= CLOCK_SLACK_US:
+        return None
+    return (
+        f"the Redis server's clock lies {behind_us / 1_000_000:,.0f} s behind a time it has"
+        " stored: have its host keep the time (NTP) and start again; if the clock was wrong"
+        f" before and is right now: redis-cli HDEL '{keys.bucket}' visited"
+    )
 
 
 def untold(facts: ServerFacts) -> list[str]:
@@ -105,7 +128,8 @@ def _refusal(refused: list[str], keys: Keys) -> str:
     )
 
 
-def _explained(error: RedisError) -> Exception:
+def explained(error: RedisError) -> WeighbridgeError:
+    """Say what to do about a server that does not answer, or not us."""
     said = server_error(error)
     if isinstance(said, AuthenticationError):
         return ServerUnfit(

@@ -199,6 +199,18 @@ def status(
 
 
 @app.command()
+def doctor(redis: Redis = None, as_json: AsJson = False) -> None:
+    """Check the queue's server, and say what is wrong and what to change; it changes nothing.
+
+    Exit status:
+    0 nothing is bad, 1 something is, 2 wrong usage.
+    """
+    from weighbridge_worker.cli.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(redis_url=redis, as_json=as_json))
+
+
+@app.command()
 def health(
     live: Annotated[
         bool, typer.Option("--live", help="Ask only whether it lives, not whether it is ready.")
