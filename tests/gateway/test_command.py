@@ -65,7 +65,7 @@ def test_a_port_that_is_taken_is_explained(redis_url: str, tmp_path: Path) -> No
 def test_a_queue_that_is_not_there_is_explained(tmp_path: Path) -> None:
     env = environment(tmp_path, WEIGHBRIDGE_REDIS_URL="redis://127.0.0.1:1/0")
     done = run("gateway", "--port", "0", env=env)
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "does not answer" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from support.acl import UNDER_ACL, USERS, as_user
+from support.acl import UNDER_ACL, as_user
 
 from weighbridge.connection import RedisClient, connect, connect_unrepeated
 from weighbridge.script import Arg, Script
 from weighbridge.scripts import Scripts
 
+ROLES = ("producer", "worker", "operator")
 PRODUCERS = ("submit", "cancel", "retract")
 OPERATORS = ("drop", "limit", "scope_reset")
 
@@ -67,7 +68,7 @@ async def hands_on(url: str) -> AsyncIterator[Hands]:
     producer = worker = operator = owner
     taking = connect_unrepeated(as_user(url, "worker") if UNDER_ACL else url)
     if UNDER_ACL:
-        producer, worker, operator = (connect(as_user(url, user)) for user in USERS)
+        producer, worker, operator = (connect(as_user(url, user)) for user in ROLES)
     try:
         yield Hands(owner, producer, worker, operator, taking)
     finally:

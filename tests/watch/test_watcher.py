@@ -20,9 +20,9 @@ from weighbridge_worker.watch.watcher import Watcher
 pytestmark = pytest.mark.asyncio
 
 
-def admin(redis: RedisClient, namespace: str = "weighbridge") -> Admin:
-    """Open a look at a namespace."""
-    keys = Keys(namespace)
+def admin(redis: RedisClient) -> Admin:
+    """Open a look at the namespace."""
+    keys = Keys()
     return Admin(redis, keys, Bucket(redis, keys, Scripts(keys), rpm=100))
 
 
@@ -87,14 +87,14 @@ async def test_only_the_last_five_minutes_letters_are_recent(redis_url: str) -> 
             queue.keys.dead, {"code": "timeout", "digest": queue.digest("old")}, id="1-1"
         )
         await bury(queue, "new", code="poison")
-        state = await admin(queue.redis, "contract").inspect()
+        state = await admin(queue.redis).inspect()
     assert state.dead_codes == {"poison": 1, "timeout": 1}
     assert state.dead_recent == {"poison": 1}
 
 
 async def test_letters_that_come_and_go_between_looks_are_counted_right(redis_url: str) -> None:
     async with queue_on_server(redis_url) as queue:
-        looking = admin(queue.redis, "contract")
+        looking = admin(queue.redis)
         seen = []
         await bury(queue, "one", "two", code="poison")
         seen.append((await looking.inspect()).dead_codes)

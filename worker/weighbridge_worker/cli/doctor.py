@@ -26,7 +26,7 @@ def run_doctor(*, redis_url: str | None, as_json: bool) -> int:
     else:
         _print(settings.namespace, findings)
     bad = any(finding.verdict == "bad" for finding in findings)
-    return ExitStatus.ERROR if bad else ExitStatus.OK
+    return ExitStatus.REFUSED if bad else ExitStatus.OK
 
 
 def _print(namespace: str, findings: Sequence[Finding]) -> None:

@@ -6,7 +6,8 @@ from enum import IntEnum
 class ExitStatus(IntEnum):
     """Stable, for scripts.
 
-    ``REFUSED`` is an answer: a use's no (over a limit, nothing fits), a worker that is not ready.
+    ``REFUSED`` is an answer: a use's no (over a limit, nothing fits), a worker that is not ready, a
+    server that the doctor finds unfit.
     ``ERROR`` is trouble on the way to one, such as a server that is away, whatever was asked.
     """
 
