@@ -88,9 +88,9 @@ class Fleet:
         """How many workers are meant to run."""
         return len(self.workers)
 
-    async def start(self, count: int = 1, **environ: str) -> list[Worker]:
+    async def start(self, count: int = 1, being: Being = work, **environ: str) -> list[Worker]:
         """Start workers, and wait until the queue knows them."""
-        fresh = [await self.spawn(work, **environ) for _ in range(count)]
+        fresh = [await self.spawn(being, **environ) for _ in range(count)]
         for worker in fresh:
             await self.known(worker)
         return fresh

@@ -1,12 +1,15 @@
 """Rows 1 to 4 and 19: workers killed, drained, stuck, stopped, and two of one name."""
 
 import signal
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import anyio
 from faults.done import settled_once
 from faults.fleet import KEYS, Worker
+from faults.forked import LOOKED_AT, work_by_the_clock
 from faults.loads import ProducersLedger, make_loads
 from faults.report import FaultReport
 from faults.stage import LEASE_S, Run, Stage, open_stage
@@ -123,34 +126,38 @@ async def drain_with_a_stuck_call(run: Run) -> FaultReport:
 
 
 async def zombies(run: Run) -> FaultReport:
-    """Row 4: SIGSTOP beyond the lease, then SIGCONT; no job ends twice, no old permit is used."""
+    """Row 4: SIGSTOP beyond the lease, then SIGCONT; no job ends twice, no old permit is used.
+
+    What was past its last look at the clock when the signal came is called all the same: no process
+    looks and sends in one step.
+    """
     rounds, at_once = (1, 2) if run.quick else (10, 5)
-    lease = {"WEIGHBRIDGE_LEASE": "2", "WEIGHBRIDGE_CALL_DEADLINE": "1.5"}
-    stale = 0
-    async with (
-        open_stage(run, workers=at_once + 1, lease=lease) as stage,
-        settled_once(stage) as settled,
-    ):
+    stale: Counter[str] = Counter()
+    async with open_stage(run, workers=0) as stage, settled_once(stage) as settled:
+        await stage.fleet.start(at_once + 1, being=work_by_the_clock)
         async with stage.flow(run.size) as ledger:
             for number in range(rounds):
                 await ledger.reaches(run.size * (number + 1) // (rounds + 2))
-                stale += await _stop_some(stage, ledger, at_once)
+                stale.update(await _stop_some(stage, ledger, at_once))
         report = await stage.judge(4, "stopped and woken (zombies)", ledger)
         twice = [count for count in settled.values() if count > 1]
     broken = list(report.broken)
     if twice:
         broken.append(f"{len(twice)} jobs ended twice")
-    # A process may be stopped between its last look at the clock and its first byte.
-    if stale > 2 * rounds * at_once:
-        broken.append("calls were made on stale permits")
-    return report.with_broken(broken, f"calls on stale permits {stale}")
+    if stale["begun"]:
+        broken.append("calls were begun on stale permits")
+    figures = f"calls on stale permits {stale['begun']}, and {stale['on its way']} on their way"
+    return replace(report, kills=rounds * at_once).with_broken(broken, figures)
 
 
-async def _stop_some(stage: Stage, ledger: ProducersLedger, count: int) -> int:
-    """Stop workers amid their calls until others have their jobs; returns calls on old permits."""
+async def _stop_some(stage: Stage, ledger: ProducersLedger, count: int) -> list[str]:
+    """Stop workers amid their calls until others have their jobs; returns what each late call was:
+    `begun` after the worker woke, or `on its way` when it was stopped.
+    """
     chosen = stage.fleet.workers[:count]
+    begun = len(stage.stand_in.ledger)
     stage.stand_in.gate.close()
-    await stage.stand_in.gate.holds(len(stage.fleet.workers))
+    await until(lambda: all(stage.calls_of(worker, begun) for worker in chosen), within_s=60)
     stage.note_fault()
     for worker in chosen:
         worker.send(signal.SIGSTOP)
@@ -159,14 +166,14 @@ async def _stop_some(stage: Stage, ledger: ProducersLedger, count: int) -> int:
     index_of = {load.digest: index for index, load in enumerate(ledger.loads)}
     # Over 10 s without a visit is an outage, which is row 8's.
     await until(lambda: all(index_of[digest] in ledger.answers for digest in held), within_s=60)
-    woken_at = stage.stand_in.ledger.now()
+    woken_at, calls = time.monotonic(), len(stage.stand_in.ledger)
     for worker in chosen:
         worker.send(signal.SIGCONT)
     for worker in chosen:
         await _visited_since(stage, worker)
     ended = {ledger.loads[index_of[digest]].sha256 for digest in held}
-    late = [a for a in stage.stand_in.ledger.attempts if a.at > woken_at and a.sha256 in ended]
-    return len(late)
+    late = [a for a in stage.stand_in.ledger.since(calls) if a.sha256 in ended]
+    return ["begun" if float(a.headers[LOOKED_AT]) >= woken_at else "on its way" for a in late]
 
 
 async def _visited_since(stage: Stage, worker: Worker) -> None:
