@@ -37,7 +37,6 @@ EMPTY_WITHIN_S = 60.0
 PATIENCE_S = 600.0
 """For all answers of one scenario."""
 
-BEGUN_ANEW_WITHIN_S = 300.0
 AGAIN_S = 0.2
 """Between two beginnings of a producer whose server refuses it."""
 
@@ -138,14 +137,24 @@ class Stage:
                     shares = range(first, len(ledger.loads), producers)
                     tasks.start_soon(self._count, ledger, shares, url, in_flight)
 
-    async def count_again(self, ledger: ProducersLedger, refusal: type[Exception]) -> None:
+    async def count_again(
+        self, ledger: ProducersLedger, refusal: type[Exception], *, producers: int = 1
+    ) -> None:
         """Count every load; a producer that meets a refusal begins anew with what is left."""
-        with anyio.move_on_after(BEGUN_ANEW_WITHIN_S):
-            while left := [n for n in range(len(ledger.loads)) if n not in ledger.answers]:
-                try:
-                    await self._count(ledger, left, None, IN_FLIGHT)
-                except refusal:
-                    await anyio.sleep(AGAIN_S)
+        with anyio.move_on_after(PATIENCE_S):
+            async with anyio.create_task_group() as tasks:
+                for first in range(producers):
+                    shares = range(first, len(ledger.loads), producers)
+                    tasks.start_soon(self._count_patiently, ledger, shares, refusal)
+
+    async def _count_patiently(
+        self, ledger: ProducersLedger, shares: Iterable[int], refusal: type[Exception]
+    ) -> None:
+        while left := [index for index in shares if index not in ledger.answers]:
+            try:
+                await self._count(ledger, left, None, IN_FLIGHT)
+            except refusal:
+                await anyio.sleep(AGAIN_S)
 
     async def _count(
         self, ledger: ProducersLedger, shares: Iterable[int], url: str | None, in_flight: int
