@@ -52,7 +52,7 @@ ROWS = (
     Row(13, endpoint.a_third_fails, 10_000, 100),
     Row(14, endpoint.away, 5_000, 100),
     Row(15, endpoint.slow, 400, 10),
-    Row(16, answers.no_counts, 50, 2),
+    Row(16, answers.no_counts, 30, 2),
     Row(17, answers.refused_payloads, 100, 5),
     Row(18, answers.refused_key, 1_000, 20),
     Row(19, workers.two_of_one_name, 1_000, 100),

@@ -260,6 +260,7 @@ async def open_stage(
     persistent: bool = False,
     arguments: Sequence[str] = (),
     wrapper: str = "",
+    server_folder: Path | None = None,
     lease: dict[str, str] | None = None,
     stand_in: SandboxSettings | None = None,
     **environ: str,
@@ -272,7 +273,8 @@ async def open_stage(
         wrapped.write_text(f'#!/bin/sh\n{wrapper}\nexec {binary} "$@"\n')
         wrapped.chmod(0o755)
         binary = wrapped
-    server = ServerProcess(binary, run.folder, persistent=persistent, arguments=arguments)
+    folder = server_folder or run.folder
+    server = ServerProcess(binary, folder, persistent=persistent, arguments=arguments)
     async with AsyncExitStack() as stack:
         await to_thread.run_sync(server.start)
         stack.callback(server.kill)
