@@ -14,13 +14,16 @@ from support.pools import until
 from weighbridge import Client, Ticket, WeighbridgeError
 
 SLOW = {"WEIGHBRIDGE_LEASE": "60", "WEIGHBRIDGE_CALL_DEADLINE": "20"}
+FEW = {"WEIGHBRIDGE_CONCURRENCY": "2"}
+"""Calls at once: the stand-in weighs 30 MiB in a second or more, one after the other."""
 
 
 async def filled_by_payloads(run: Run) -> FaultReport:
     """Row 24: more payloads than memory; refused cleanly, and the queue drains."""
     count, size, memory = (8, 2 * MIB, 16) if run.quick else (50, 30 * MIB, 1024)
     refused = 0
-    async with open_stage(run, lease=SLOW, arguments=["--maxmemory", f"{memory}mb"]) as stage:
+    full = ["--maxmemory", f"{memory}mb"]
+    async with open_stage(run, lease=SLOW | FEW, arguments=full) as stage:
         loads = [make_load("weigh " * (size // 6) + f"lorry {n}") for n in range(count)]
         ledger = stage.producers(loads)
         stage.stand_in.gate.close()
