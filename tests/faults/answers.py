@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import anyio
 from faults.endpoint import settings
+from faults.forked import work
 from faults.loads import ProducersLedger, make_load, make_loads
 from faults.report import FaultReport
 from faults.stage import KEYS, Run, Stage, open_stage
@@ -110,7 +111,7 @@ async def refused_key(run: Run) -> FaultReport:
 
 async def _barred(stage: Stage, status: int, remedy: str, **environ: str) -> FaultReport:
     """Start a worker that is refused, see it stay away, and then help."""
-    [worker] = await stage.fleet.start(1, **environ)
+    [worker] = await stage.fleet.start(1, work, **environ)
     ledger = stage.producers(make_loads(stage.run.size, seed=stage.run.seed))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stage.count_all, ledger)
