@@ -2,6 +2,7 @@
 
 import errno
 import resource
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,10 +62,17 @@ class Disk:
 def small_disk(folder: Path) -> Iterator[Disk]:
     """Mount a small file system in a new folder while the block runs, where that is allowed."""
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", str(folder)]
-    real = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    real = _mount(folder)
     try:
         yield Disk(folder, real)
     finally:
         if real:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _mount(folder: Path) -> bool:
+    command = shutil.which("mount")
+    if command is None:
+        return False
+    words = [command, "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", str(folder)]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
