@@ -11,7 +11,7 @@ import anyio
 import redis
 from anyio import to_thread
 from anyio.abc import TaskGroup
-from faults.fleet import CALLER, Fleet, Worker
+from faults.fleet import Fleet
 from faults.loads import Load, ProducersLedger
 from faults.proxy import Proxy
 from faults.report import FaultReport, percentile
@@ -24,7 +24,6 @@ from weighbridge import Client
 from weighbridge.keys import Keys
 from weighbridge.records import Lane
 from weighbridge_worker.sandbox import Sandbox, SandboxSettings, sandbox
-from weighbridge_worker.sandbox.ledger import Attempt
 from weighbridge_worker.server import ServerProcess, find_server_binary
 
 KEYS = Keys()
@@ -94,20 +93,6 @@ class Stage:
     def note_fault(self) -> None:
         """Note that a fault is caused now."""
         self.fault_at.append(self.stand_in.ledger.now())
-
-    def calls_of(self, worker: Worker, since: int) -> list[Attempt]:
-        """Return a worker's calls that the endpoint has read and not answered.
-
-        Args:
-            since: an index of the ledger; calls given up before lie below it.
-        """
-        return [
-            attempt
-            for attempt in self.stand_in.ledger.since(since)
-            if attempt.headers.get(CALLER) == str(worker.number)
-            and attempt.sha256
-            and attempt.status is None
-        ]
 
     @asynccontextmanager
     async def flow(self, size: int) -> AsyncIterator[ProducersLedger]:

@@ -4,10 +4,11 @@ import signal
 from collections.abc import Awaitable, Callable
 
 import anyio
-from faults.fleet import KEYS, Worker
+from faults.fleet import CALLER, KEYS, Worker
 from faults.stage import Stage
 
 from weighbridge.script import Script
+from weighbridge_worker.sandbox.ledger import Attempt
 
 SETTLE, TAKE, SUBMIT = (
     Script(name, flags=True).sha.encode() for name in ("settle", "take", "submit")
@@ -27,7 +28,7 @@ async def in_a_call(stage: Stage, worker: Worker) -> bool:
     """Stop it while the endpoint has its call and has not answered."""
     begun = len(stage.stand_in.ledger)
     with anyio.move_on_after(CAUGHT_WITHIN_S):
-        while not stage.calls_of(worker, begun):
+        while not calls_of(stage, worker, begun):
             await anyio.sleep(LOOK_S)
         # The stand-in shares this loop: nothing was answered between the look and the signal.
         worker.send(signal.SIGSTOP)
@@ -58,6 +59,21 @@ STEPS: tuple[Step, ...] = (
     after_its_settle,
     after_its_take,
 )
+
+
+def calls_of(stage: Stage, worker: Worker, since: int) -> list[Attempt]:
+    """Return a worker's calls that the endpoint has read and not answered.
+
+    Args:
+        since: an index of the ledger; calls that were given up before lie below it.
+    """
+    return [
+        attempt
+        for attempt in stage.stand_in.ledger.since(since)
+        if attempt.headers.get(CALLER) == str(worker.number)
+        and attempt.sha256
+        and attempt.status is None
+    ]
 
 
 async def hold(stage: Stage, worker: Worker) -> None:

@@ -13,7 +13,7 @@ from faults.forked import LOOKED_AT, work_by_the_clock
 from faults.loads import ProducersLedger, make_loads
 from faults.report import FaultReport
 from faults.stage import LEASE_S, Run, Stage, open_stage
-from faults.steps import STEPS, Step, hold, let_go, suspects
+from faults.steps import STEPS, Step, calls_of, hold, let_go, suspects
 from support.pools import running_pool, until
 
 from weighbridge_worker.counter import anthropic_counter
@@ -157,7 +157,7 @@ async def _stop_some(stage: Stage, ledger: ProducersLedger, count: int) -> list[
     chosen = stage.fleet.workers[:count]
     begun = len(stage.stand_in.ledger)
     stage.stand_in.gate.close()
-    await until(lambda: all(stage.calls_of(worker, begun) for worker in chosen), within_s=60)
+    await until(lambda: all(calls_of(stage, worker, begun) for worker in chosen), within_s=60)
     stage.note_fault()
     for worker in chosen:
         worker.send(signal.SIGSTOP)
