@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import anyio
+from faults.busy import Ticks
 from faults.report import FaultReport
 from faults.rows import ROWS, Row
 from faults.stage import Run
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _cause(row: Row, size: int, *, seed: int, quick: bool) -> FaultReport:
-    began = time.monotonic()
+    began, ticks = time.monotonic(), Ticks.now()
     with tempfile.TemporaryDirectory(prefix="wb-") as folder:
         run = Run(Path(folder), size, seed, quick)
         try:
@@ -50,7 +51,8 @@ def _cause(row: Row, size: int, *, seed: int, quick: bool) -> FaultReport:
             traceback.print_exc()
             name, told = row.scenario.__name__, f"no verdict: {type(error).__name__}"
             return FaultReport(row.number, name, size, seed=seed, broken=(told,))
-    return report.with_broken(report.broken, f"{time.monotonic() - began:.0f} s")
+    seconds = f"{time.monotonic() - began:.0f} s"
+    return report.with_broken(report.broken, "  ".join(filter(None, (seconds, ticks.since()))))
 
 
 def _versions() -> str:

@@ -1,7 +1,10 @@
 """Rows 16 to 18: answers that are no counts, payloads and keys that the endpoint refuses."""
 
+from dataclasses import replace
+
 import anyio
 from faults.endpoint import settings
+from faults.forked import work
 from faults.loads import ProducersLedger, make_load, make_loads
 from faults.report import FaultReport
 from faults.stage import KEYS, Run, Stage, open_stage
@@ -27,18 +30,21 @@ ATTEMPTS = 3
 
 async def no_counts(run: Run) -> FaultReport:
     """Row 16: a 200 that holds no count is tried again, then fails, and is never cached."""
-    async with open_stage(run, WEIGHBRIDGE_MAX_ATTEMPTS=str(ATTEMPTS)) as stage:
+    async with open_stage(run, lease={}, WEIGHBRIDGE_MAX_ATTEMPTS=str(ATTEMPTS)) as stage:
         reports = []
         kinds = NO_COUNTS[:: 4 if run.quick else 1]
         for number, fault in enumerate(kinds):
             loads = make_loads(run.size, seed=run.seed + number)
             await _never_right(stage, fault, loads[0].digest, stage.producers(loads))
-            again = stage.producers(loads)
+            # As many good answers as there were bad ones: where most calls fail, the fleet holds,
+            # and no job fails.
+            others = make_loads(run.size * ATTEMPTS, seed=-run.seed - number - 1)
+            again = stage.producers([*loads, *others])
             await stage.count_all(again)
             reports.append(await stage.judge(16, "200 without a count", again, kills=1))
         calls = len(stage.stand_in.ledger)
         report = FaultReport.of_all(reports)
-        expected = len(kinds) * run.size * (ATTEMPTS + 1)
+        expected = len(kinds) * run.size * (ATTEMPTS + 1 + ATTEMPTS)
         broken = list(report.broken)
         if calls != expected:
             broken.append(f"{calls} calls instead of {expected}")
@@ -89,22 +95,38 @@ async def _refused(stage: Stage, loads: list, code: str) -> FaultReport:  # type
 
 
 async def refused_key(run: Run) -> FaultReport:
-    """Row 18: 401: the worker stays away, nothing is failed, and a new key goes on."""
+    """Row 18: 401, 403: the worker stays away, nothing is failed, and the work goes on with a new
+    key, or once the old one is accepted.
+    """
     async with open_stage(run, workers=0, stand_in=settings(api_key="right")) as stage:
-        [barred] = await stage.fleet.start(1, ANTHROPIC_API_KEY="wrong")
-        ledger = stage.producers(make_loads(run.size, seed=run.seed))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(stage.count_all, ledger)
-            stage.note_fault()
-            await until(lambda: _state(stage, barred.name, b"key_refused"))
-            assert not ledger.answers
+        wrong = await _barred(stage, 401, "a new key", ANTHROPIC_API_KEY="wrong")
+    folder = run.folder / "forbidden"
+    folder.mkdir()
+    async with open_stage(replace(run, folder=folder), workers=0) as stage:
+        stage.stand_in.faults.set_probabilities({Fault.FORBIDDEN: 1.0})
+        forbidden = await _barred(stage, 403, "permission")
+    report = FaultReport.of_all([wrong, forbidden])
+    return report.with_broken(report.broken, wrong.figures)
+
+
+async def _barred(stage: Stage, status: int, remedy: str, **environ: str) -> FaultReport:
+    """Start a worker that is refused, see it stay away, and then help."""
+    [worker] = await stage.fleet.start(1, work, **environ)
+    ledger = stage.producers(make_loads(stage.run.size, seed=stage.run.seed))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stage.count_all, ledger)
+        stage.note_fault()
+        await until(lambda: _state(stage, worker.name, b"key_refused"))
+        assert not ledger.answers
+        stage.stand_in.faults.clear()
+        if environ:
             await stage.fleet.start(1, ANTHROPIC_API_KEY="right")
-        refused = sum(attempt.status == 401 for attempt in stage.stand_in.ledger.attempts)
-        broken = [] if refused <= 40 else [f"{refused} calls with a key that is refused"]
-        if barred.exit_status is not None:
-            broken.append("the worker ended")
-        figures = f"{refused} calls with the refused key"
-        return await stage.judge(18, "key refused", ledger, broken=broken, figures=figures)
+    refused = sum(attempt.status == status for attempt in stage.stand_in.ledger.attempts)
+    broken = [] if refused <= 40 else [f"{refused} calls answered {status}"]
+    if worker.exit_status is not None:
+        broken.append("the worker ended")
+    figures = f"{refused} calls answered {status}, then {remedy}"
+    return await stage.judge(18, "key refused", ledger, broken=broken, figures=figures)
 
 
 async def _state(stage: Stage, worker: str, state: bytes) -> bool:

@@ -19,6 +19,9 @@ from weighbridge_worker.server import socket_url
 
 KEYS = Keys()
 Being = Callable[[Mapping[str, str], Path], None]
+CALLER = "weighbridge-worker"
+"""The header by which the stand-in's ledger tells whose call it is."""
+
 COMES_WITHIN_S = 60.0
 ENDS_WITHIN_S = 60.0
 
@@ -27,6 +30,7 @@ ENDS_WITHIN_S = 60.0
 class Worker:
     """One worker process, and its link to the server."""
 
+    number: int
     process: ForkServerProcess
     proxy: Proxy
     log: Path
@@ -84,9 +88,9 @@ class Fleet:
         """How many workers are meant to run."""
         return len(self.workers)
 
-    async def start(self, count: int = 1, **environ: str) -> list[Worker]:
+    async def start(self, count: int = 1, being: Being = work, **environ: str) -> list[Worker]:
         """Start workers, and wait until the queue knows them."""
-        fresh = [await self.spawn(work, **environ) for _ in range(count)]
+        fresh = [await self.spawn(being, **environ) for _ in range(count)]
         for worker in fresh:
             await self.known(worker)
         return fresh
@@ -101,8 +105,12 @@ class Fleet:
         await self._tasks.start(proxy.run)
         self._started += 1
         log = self._folder / f"worker-{self._started}.log"
-        given = self._environ | {"WEIGHBRIDGE_REDIS_URL": proxy.url} | environ
-        worker = Worker(fork(being, given, log), proxy, log)
+        own = {
+            "WEIGHBRIDGE_REDIS_URL": proxy.url,
+            "ANTHROPIC_CUSTOM_HEADERS": f"{CALLER}: {self._started}",
+        }
+        process = fork(being, self._environ | own | environ, log)
+        worker = Worker(self._started, process, proxy, log)
         self.workers.append(worker)
         return worker
 

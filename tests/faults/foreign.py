@@ -4,7 +4,7 @@ import json
 
 import anyio
 from faults.loads import ProducersLedger
-from faults.stage import KEYS, PATIENCE_S, Stage
+from faults.stage import KEYS, Stage
 from support.pools import until
 
 from weighbridge.records import read_result
@@ -18,7 +18,7 @@ AT_ONCE = 100
 async def count_as_foreigner(stage: Stage, ledger: ProducersLedger) -> None:
     """Count every load through the inbox, some at once."""
     left = list(range(len(ledger.loads)))
-    with anyio.move_on_after(PATIENCE_S):
+    with anyio.move_on_after(stage.run.patience_s):
         while left:
             chosen, left = left[:AT_ONCE], left[AT_ONCE:]
             while chosen:

@@ -5,6 +5,7 @@ import os
 import resource
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -19,6 +20,9 @@ PRELOADED = (
     "weighbridge_worker.cli.worker",
     "weighbridge_worker.counter",
 )
+
+LOOKED_AT = "weighbridge-looked-at"
+"""A header: the moment on the monotonic clock, which all processes of a machine share."""
 
 
 def fork(target: Callable[..., Any], *arguments: Any) -> ForkServerProcess:
@@ -68,6 +72,19 @@ def work_on_poison(environ: Mapping[str, str], log: Path) -> None:
         return await count(self, body, betas)
 
     AnthropicCounter.count = deadly  # type: ignore[method-assign]
+    work(environ, log)
+
+
+def work_by_the_clock(environ: Mapping[str, str], log: Path) -> None:
+    """Be a worker whose calls say when it last looked at the clock; nothing waits in between."""
+    from weighbridge_worker import counter
+
+    headers = counter._headers
+
+    def timed(betas: tuple[str, ...]) -> dict[str, str]:
+        return headers(betas) | {LOOKED_AT: str(time.monotonic())}
+
+    counter._headers = timed
     work(environ, log)
 
 

@@ -1,9 +1,10 @@
 """Rows 24, 25, 32, 33: no memory, no disk, and little of both for a worker."""
 
-import resource
 from pathlib import Path
 
 import anyio
+from anyio import to_thread
+from faults.disk import MIB, small_disk
 from faults.forked import work_in_little
 from faults.loads import Load, ProducersLedger, make_load, make_loads
 from faults.report import FaultReport
@@ -12,15 +13,17 @@ from support.pools import until
 
 from weighbridge import Client, Ticket, WeighbridgeError
 
-MIB = 2**20
 SLOW = {"WEIGHBRIDGE_LEASE": "60", "WEIGHBRIDGE_CALL_DEADLINE": "20"}
+FEW = {"WEIGHBRIDGE_CONCURRENCY": "2"}
+"""Calls at once: the stand-in weighs 30 MiB in a second or more, one after the other."""
 
 
 async def filled_by_payloads(run: Run) -> FaultReport:
     """Row 24: more payloads than memory; refused cleanly, and the queue drains."""
     count, size, memory = (8, 2 * MIB, 16) if run.quick else (50, 30 * MIB, 1024)
     refused = 0
-    async with open_stage(run, lease=SLOW, arguments=["--maxmemory", f"{memory}mb"]) as stage:
+    full = ["--maxmemory", f"{memory}mb"]
+    async with open_stage(run, lease=SLOW | FEW, arguments=full) as stage:
         loads = [make_load("weigh " * (size // 6) + f"lorry {n}") for n in range(count)]
         ledger = stage.producers(loads)
         stage.stand_in.gate.close()
@@ -83,26 +86,24 @@ async def _fill(stage: Stage) -> None:
 
 
 async def disk_full(run: Run) -> FaultReport:
-    """Row 32: the append-only file cannot grow; submits are refused, nothing crashes, it recovers.
-
-    A limit on the size of a file stands for the full disk: the server's write fails alike.
-    """
-    async with open_stage(run, persistent=True, wrapper="trap '' XFSZ") as stage:
-        ledger = stage.producers(make_loads(run.size, seed=run.seed))
-        pid = int((await stage.redis.info("server"))["process_id"])
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(stage.count_again, ledger, WeighbridgeError)
-            await ledger.reaches(run.size // 3)
-            stage.note_fault()
-            soft = sum(path.stat().st_size for path in run.folder.rglob("*.incr.aof"))
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft + 1000, resource.RLIM_INFINITY))
-            await until(lambda: _misconf(stage), within_s=60)
-            resource.prlimit(
-                pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-            )
-        dead = [worker for worker in stage.fleet.workers if worker.exit_status is not None]
-        broken = [f"{len(dead)} workers ended"] if dead else []
-        return await stage.judge(32, "disk full for the file", ledger, broken=broken)
+    """Row 32: the append-only file cannot grow; submits are refused, nobody crashes."""
+    with small_disk(run.folder / "disk") as disk:
+        async with open_stage(
+            run, persistent=True, server_folder=disk.folder, wrapper="trap '' XFSZ"
+        ) as stage:
+            ledger = stage.producers(make_loads(run.size, seed=run.seed))
+            pid = int((await stage.redis.info("server"))["process_id"])
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(stage.count_again, ledger, WeighbridgeError)
+                await ledger.reaches(run.size // 3)
+                stage.note_fault()
+                await to_thread.run_sync(disk.fill, pid)
+                await until(lambda: _misconf(stage), within_s=60)
+                disk.free(pid)
+            dead = [worker for worker in stage.fleet.workers if worker.exit_status is not None]
+            broken = [f"{len(dead)} workers ended"] if dead else []
+            name = "disk full for the file"
+            return await stage.judge(32, name, ledger, broken=broken, figures=f"on {disk.kind}")
 
 
 async def _misconf(stage: Stage) -> bool:

@@ -16,12 +16,20 @@ from support.pools import until
 from weighbridge import Client, QueueUnreachable
 from weighbridge.scripts import INBOX_GROUP
 
+GRANTED_AHEAD_S = 0.2
+"""The last slots of a server lie less than that behind its end, the grace to use them included."""
+
 
 @asynccontextmanager
 async def _counting(stage: Stage, ledger: ProducersLedger) -> AsyncIterator[None]:
-    """Count every load while the block disturbs, and until all are answered."""
+    """Count every load while the block disturbs, and until all are answered.
+
+    A client tells its producer of a server that is away for longer than its few tries, as long as a
+    busy machine may take for a restart.
+    """
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(stage.count_all, ledger, producers=2))
+        count = partial(stage.count_again, ledger, QueueUnreachable, producers=2)
+        tasks.start_soon(count)
         yield
 
 
@@ -60,7 +68,10 @@ async def killed(run: Run) -> FaultReport:
 
 
 async def emptied(run: Run) -> FaultReport:
-    """Row 7: SIGKILL and restart empty; who waits submits again, and the bucket is empty too."""
+    """Row 7: SIGKILL and restart empty; who waits submits again, and the bucket is empty too.
+
+    What was granted ahead is gone by then: no server loses a master and has another within 0.1 s.
+    """
     forgotten = make_loads(20, seed=run.seed + 1)
     async with open_stage(run) as stage:
         ledger = stage.producers(make_loads(run.size, seed=run.seed))
@@ -69,19 +80,18 @@ async def emptied(run: Run) -> FaultReport:
             async with Client.connect(stage.server.url) as wb:
                 for load in forgotten:
                     await wb.submit(load.body)
-            await stage.restart_server(empty=True)
+            await stage.restart_server(empty=True, down_s=GRANTED_AHEAD_S)
+        await until(lambda: _has_group(stage), within_s=60)
         results = [await stage.redis.get(KEYS.result(load.digest)) for load in forgotten]
         lost = results.count(None)
         figures = f"of {len(forgotten)} that nobody waited for {lost} were lost, as documented"
-        report = await stage.judge(7, "server restarted empty", ledger, figures=figures)
-        group = await stage.redis.xinfo_groups(KEYS.inbox)
-        return report if group else report.with_broken([*report.broken, "no group for the inbox"])
+        return await stage.judge(7, "server restarted empty", ledger, figures=figures)
 
 
 async def away_for_long(run: Run) -> FaultReport:
     """Row 8: the server is away for longer than a lease; no job is called more than twice."""
-    down_s, lease_s = (3.0, 2) if run.quick else (60.0, 30)
-    lease = {"WEIGHBRIDGE_LEASE": str(lease_s), "WEIGHBRIDGE_CALL_DEADLINE": str(lease_s - 1)}
+    down_s = 3.0 if run.quick else 60.0
+    lease = {"WEIGHBRIDGE_LEASE": "2", "WEIGHBRIDGE_CALL_DEADLINE": "1"} if run.quick else {}
     async with open_stage(run, persistent=True, lease=lease) as stage:
         ledger = stage.producers(make_loads(run.size, seed=run.seed))
         async with anyio.create_task_group() as tasks:

@@ -33,10 +33,6 @@ SHORT_LEASE = {"WEIGHBRIDGE_LEASE": str(LEASE_S), "WEIGHBRIDGE_CALL_DEADLINE": "
 """A lease of 30 s would make every recovery half a minute long, and prove nothing more."""
 
 EMPTY_WITHIN_S = 60.0
-PATIENCE_S = 600.0
-"""For all answers of one scenario."""
-
-BEGUN_ANEW_WITHIN_S = 300.0
 AGAIN_S = 0.2
 """Between two beginnings of a producer whose server refuses it."""
 
@@ -56,6 +52,11 @@ class Run:
     size: int
     seed: int = 0
     quick: bool = True
+
+    @property
+    def patience_s(self) -> float:
+        """Say how long all answers may take, on a machine that does other things as well."""
+        return 600.0 if self.quick else 3600.0
 
     @property
     def random(self) -> random.Random:
@@ -99,7 +100,7 @@ class Stage:
         ledger, enough = self.producers([]), anyio.Event()
 
         async def count() -> None:
-            with anyio.move_on_after(PATIENCE_S):
+            with anyio.move_on_after(self.run.patience_s):
                 async with Client.connect(self.server.url) as wb:
                     await ledger.feed(wb, size, enough, seed=self.run.seed)
 
@@ -117,20 +118,30 @@ class Stage:
         in_flight: int = IN_FLIGHT,
     ) -> None:
         """Let producers count every load once between them; returns when all are answered."""
-        with anyio.move_on_after(PATIENCE_S):
+        with anyio.move_on_after(self.run.patience_s):
             async with anyio.create_task_group() as tasks:
                 for first in range(producers):
                     shares = range(first, len(ledger.loads), producers)
                     tasks.start_soon(self._count, ledger, shares, url, in_flight)
 
-    async def count_again(self, ledger: ProducersLedger, refusal: type[Exception]) -> None:
+    async def count_again(
+        self, ledger: ProducersLedger, refusal: type[Exception], *, producers: int = 1
+    ) -> None:
         """Count every load; a producer that meets a refusal begins anew with what is left."""
-        with anyio.move_on_after(BEGUN_ANEW_WITHIN_S):
-            while left := [n for n in range(len(ledger.loads)) if n not in ledger.answers]:
-                try:
-                    await self._count(ledger, left, None, IN_FLIGHT)
-                except refusal:
-                    await anyio.sleep(AGAIN_S)
+        with anyio.move_on_after(self.run.patience_s):
+            async with anyio.create_task_group() as tasks:
+                for first in range(producers):
+                    shares = range(first, len(ledger.loads), producers)
+                    tasks.start_soon(self._count_patiently, ledger, shares, refusal)
+
+    async def _count_patiently(
+        self, ledger: ProducersLedger, shares: Iterable[int], refusal: type[Exception]
+    ) -> None:
+        while left := [index for index in shares if index not in ledger.answers]:
+            try:
+                await self._count(ledger, left, None, IN_FLIGHT)
+            except refusal:
+                await anyio.sleep(AGAIN_S)
 
     async def _count(
         self, ledger: ProducersLedger, shares: Iterable[int], url: str | None, in_flight: int
@@ -236,6 +247,7 @@ async def open_stage(
     persistent: bool = False,
     arguments: Sequence[str] = (),
     wrapper: str = "",
+    server_folder: Path | None = None,
     lease: dict[str, str] | None = None,
     stand_in: SandboxSettings | None = None,
     **environ: str,
@@ -248,7 +260,8 @@ async def open_stage(
         wrapped.write_text(f'#!/bin/sh\n{wrapper}\nexec {binary} "$@"\n')
         wrapped.chmod(0o755)
         binary = wrapped
-    server = ServerProcess(binary, run.folder, persistent=persistent, arguments=arguments)
+    folder = server_folder or run.folder
+    server = ServerProcess(binary, folder, persistent=persistent, arguments=arguments)
     async with AsyncExitStack() as stack:
         await to_thread.run_sync(server.start)
         stack.callback(server.kill)

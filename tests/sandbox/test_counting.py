@@ -154,6 +154,7 @@ async def test_retry_after_is_what_the_setting_says(setting: str, sent: str | No
         (Fault.SERVER_ERROR, 500, anthropic.InternalServerError, None),
         (Fault.OVERLOADED, 529, anthropic.InternalServerError, None),
         (Fault.UNAUTHORIZED, 401, anthropic.AuthenticationError, None),
+        (Fault.FORBIDDEN, 403, anthropic.PermissionDeniedError, None),
     ],
 )
 async def test_an_injected_error_has_the_sdks_class_and_code(

@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from weighbridge_worker.sandbox.api_errors import (
+    FORBIDDEN,
     OVERLOADED,
     RAMP_LIMIT,
     SERVER_ERROR,
@@ -28,6 +29,7 @@ FAULT_ERRORS: Final[Mapping[Fault, ApiError]] = {
     Fault.SERVER_ERROR: SERVER_ERROR,
     Fault.OVERLOADED: OVERLOADED,
     Fault.UNAUTHORIZED: WRONG_KEY,
+    Fault.FORBIDDEN: FORBIDDEN,
 }
 
 _WRONG_BODIES: Final[Mapping[Fault, bytes]] = {

@@ -50,6 +50,11 @@ def rate_limited(rpm: float) -> ApiError:
 
 NO_KEY = ApiError(401, "authentication_error", "x-api-key header is required")
 WRONG_KEY = ApiError(401, "authentication_error", "invalid x-api-key")
+FORBIDDEN = ApiError(
+    403,
+    "permission_error",
+    "Your API key does not have permission to use the specified resource.",
+)
 ADMIN_KEY_REQUIRED = ApiError(
     403, "permission_error", "This endpoint requires an Admin API key of an organization."
 )

@@ -17,6 +17,7 @@ class Fault(StrEnum):
     SERVER_ERROR = "server_error"
     OVERLOADED = "overloaded"
     UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
     DROPPED = "dropped"
     """The connection ends without an answer."""
     CUT_BODY = "cut_body"
