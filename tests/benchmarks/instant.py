@@ -7,7 +7,7 @@ import anyio
 from support.pools import SCOPE
 
 from weighbridge.settings import QueueSettings
-from weighbridge_worker.calls import Tokens
+from weighbridge_worker.calls import Counter, Tokens
 from weighbridge_worker.logs import make_logger
 from weighbridge_worker.pool import open_pool
 from weighbridge_worker.settings import MAX_RPM, WorkerSettings
@@ -21,12 +21,12 @@ class Instant:
         return Tokens(len(body), "api")
 
 
-async def work(url: str, concurrency: int) -> None:
+async def work(url: str, concurrency: int, counter: Counter, rpm: int = MAX_RPM) -> None:
     """Work until SIGTERM."""
-    worker = WorkerSettings(rpm=MAX_RPM, concurrency=concurrency)
+    worker = WorkerSettings(rpm=rpm, concurrency=concurrency)
     log = make_logger("error", "json")
     async with (
-        open_pool(QueueSettings(redis_url=url), worker, Instant(), SCOPE, log) as pool,
+        open_pool(QueueSettings(redis_url=url), worker, counter, SCOPE, log) as pool,
         anyio.create_task_group() as tasks,
     ):
         await tasks.start(pool.run)
@@ -37,4 +37,5 @@ async def work(url: str, concurrency: int) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(work, sys.argv[1], int(sys.argv[2]), backend_options={"use_uvloop": True})
+    options = {"use_uvloop": True}
+    anyio.run(work, sys.argv[1], int(sys.argv[2]), Instant(), backend_options=options)
