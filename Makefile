@@ -24,7 +24,7 @@ unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo test check format bench bench-limiters faults failover fuzz chaos check-deploy image try-image build lock clean
+.PHONY: help setup demo test check format bench bench-peers bench-limiters faults failover fuzz chaos check-deploy image try-image build lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,13 @@ format: $(LOCKED) ## Put the code in its one format, and fix what lint can fix
 
 bench: $(INSTALLED) ## Measure what the README claims; ARGS=imports runs one benchmark
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(INSTALLED) ## Measure our queue beside dramatiq, taskiq, arq, saq, docket and streaq
+	@test -d $(VENV)/peers-queue || \
+	    $(PIP_INSTALL) --target $(VENV)/peers-queue -r tests/benchmarks/queue_peers.txt
+	@test -d $(VENV)/peers-arq || \
+	    $(PIP_INSTALL) --target $(VENV)/peers-arq -r tests/benchmarks/arq_peer.txt
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks drain enqueue latency $(ARGS)
 
 bench-limiters: $(INSTALLED) ## Measure the shared limit beside limits, throttled-py and pyrate-limiter
 	@test -d $(VENV)/peers || $(PIP_INSTALL) --target $(VENV)/peers -r tests/benchmarks/peers.txt

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-from anyio.abc import TaskGroup
 
 from weighbridge.connection import connect, connect_unrepeated, patience, queue_errors
 from weighbridge.count_stream import CountStream, Item
@@ -22,6 +21,7 @@ from weighbridge.replication import Replication
 from weighbridge.scope import check_digest_key
 from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
+from weighbridge.submit_batches import SubmitBatches
 from weighbridge.submitter import Submitter
 
 NO_ERROR = (None, None, None)
@@ -57,9 +57,10 @@ class Client:
             max_queue=settings.max_queue,
             max_bytes=settings.max_queue_bytes,
         )
-        self._one = JobWait(self._submitter, self._mailbox)
+        self._tasks = anyio.create_task_group()
+        batches = SubmitBatches(self._tasks, self._submitter)
+        self._one = JobWait(self._submitter, batches, self._mailbox)
         self._jobs = JobMaker(settings)
-        self._tasks: TaskGroup = anyio.create_task_group()
 
     @classmethod
     def connect(cls, url: str | None = None, *, settings: QueueSettings | None = None) -> Self:

@@ -3,19 +3,20 @@
 import anyio
 
 from weighbridge.connection import patience, queue_errors
-from weighbridge.errors import CountFailed, QueueFull
-from weighbridge.exchange import Submission
+from weighbridge.errors import CountFailed
 from weighbridge.lookup import Lookup
 from weighbridge.mailbox import Expectation, Mailbox
 from weighbridge.records import Counted, Job, Result, with_cache
+from weighbridge.submit_batches import SubmitBatches
 from weighbridge.submitter import Admission, Submitter
 
 
 class JobWait:
     """Submits single jobs of one client and waits for their results."""
 
-    def __init__(self, submitter: Submitter, mailbox: Mailbox) -> None:
+    def __init__(self, submitter: Submitter, batches: SubmitBatches, mailbox: Mailbox) -> None:
         self._submitter = submitter
+        self._batches = batches
         self._mailbox = mailbox
         self._lookup = Lookup(submitter.look)
 
@@ -31,10 +32,7 @@ class JobWait:
             QueueUnreachable: the server does not answer.
         """
         with queue_errors():
-            [admission] = await self._submitter.submit([Submission(job)], fresh=fresh)
-        if isinstance(admission, QueueFull):
-            raise admission
-        return admission
+            return await self._batches.submit(job, fresh=fresh)
 
     async def look(self, digest: str) -> Result | None:
         """Give a result that is there and would answer; None where its job has to be submitted.

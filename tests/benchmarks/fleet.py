@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from benchmarks.machine import observed
 from redis import Redis
 
 from weighbridge import Client, Lane
@@ -73,12 +74,6 @@ async def fill(url: str, jobs: int) -> None:
             await wb.submit({"model": "claude-sonnet-5-5", "messages": [message]}, lane=Lane.BATCH)
 
 
-def machine() -> list[int]:
-    """Read the processors' ticks: all but the first word of /proc/stat."""
-    with Path("/proc/stat").open() as stat:
-        return [int(word) for word in stat.readline().split()[1:]]
-
-
 def measure(workers: int, rpm: int, slots: int, latency_s: float) -> dict[str, Any]:
     """Run one case."""
     depth = 20 if rpm >= 20_000 else 10
@@ -92,11 +87,10 @@ def measure(workers: int, rpm: int, slots: int, latency_s: float) -> dict[str, A
                 processes(server.url, folder, workers, rpm, depth, latency_s)
             )
             redis.config_resetstat()
-            before = machine()
-            anyio.run(fill, server.url, slots)
-            while redis.zcard("{weighbridge}:1:deadlines"):
-                time.sleep(0.1)
-            ticks = [after - start for start, after in zip(before, machine(), strict=True)]
+            with observed() as machine:
+                anyio.run(fill, server.url, slots)
+                while redis.zcard("{weighbridge}:1:deadlines"):
+                    time.sleep(0.1)
             calls = redis.info("commandstats")
         with urllib.request.urlopen(f"{base_url}/_sandbox/ledger") as answer:
             attempts = json.load(answer)["attempts"]
@@ -104,8 +98,8 @@ def measure(workers: int, rpm: int, slots: int, latency_s: float) -> dict[str, A
         "workers": workers,
         "rpm": rpm,
         "scripts": calls["cmdstat_evalsha"]["calls"] / len(attempts),
-        "steal": ticks[7] / sum(ticks),
-        "busy": 1 - ticks[3] / sum(ticks),
+        "steal": machine["steal"],
+        "busy": machine["busy"],
     }
 
 

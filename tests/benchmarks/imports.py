@@ -4,6 +4,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 RUNS = 9
 PROGRAMS = {
@@ -14,7 +15,7 @@ PROGRAMS = {
 }
 
 
-def main() -> None:
+def main(_: Sequence[str] = ()) -> None:
     """Print the median and the fastest of several runs, in milliseconds."""
     print(f"start-up, milliseconds, {RUNS} runs each, first one left out")
     for name, arguments in PROGRAMS.items():

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -194,14 +194,14 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join([head, *lines])
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--rates", nargs="+", default=["3000/minute", "50/second"])
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--only", choices=[*LIMITERS], nargs="+", default=[*LIMITERS])
     parser.add_argument("--json", type=Path, help="write the rows here too")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()

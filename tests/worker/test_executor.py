@@ -7,7 +7,6 @@ from support.pools import Answers
 from weighbridge.bucket import FAILING
 from weighbridge.records import Lane, Lease
 from weighbridge_worker.calls import PassingFailure, PermanentFailure
-from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Decision, Executor, HeldLease, Release, Retry, Settle
 from weighbridge_worker.logs import make_logger
 
@@ -39,7 +38,7 @@ async def decide(lease: HeldLease, error: Exception | None) -> Decision:
     """Let an executor of two attempts decide."""
     log = make_logger("error", "json")
     executor = Executor(
-        Answers(error=lambda _: error), Ceiling(1), anyio.Event(), log, max_attempts=2
+        Answers(error=lambda _: error), anyio.Event(), lambda _: None, log, max_attempts=2
     )
     return await executor.decide(lease)
 

@@ -9,7 +9,8 @@ from weighbridge.bucket import interval_us
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import HeldLease
 from weighbridge_worker.logs import make_logger
-from weighbridge_worker.taker import Taker, TakerSettings
+from weighbridge_worker.taker import Taker
+from weighbridge_worker.taker_settings import TakerSettings
 
 pytestmark = pytest.mark.asyncio
 

@@ -1,7 +1,8 @@
-"""One lease: wait for its slot, make its call, decide how the job goes on."""
+"""One lease whose slot has come: make its call, decide how the job goes on."""
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +19,6 @@ from weighbridge_worker.calls import (
     Throttled,
     Tokens,
 )
-from weighbridge_worker.ceiling import Ceiling
 
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
@@ -55,6 +55,11 @@ class HeldLease:
     generation: int = 0
     probe: str = ""
     own_probe: bool = False
+
+    @property
+    def calls(self) -> bool:
+        """Whether it is for a call; otherwise its job is only to be ended."""
+        return not self.lease.verdict and self.body is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +125,21 @@ class Executor:
     """Decides how one leased job goes on; it makes the call and touches no queue.
 
     Args:
-        ceiling: this process's own bound under the shared bucket.
+        met: told of each slot that is used, as the call begins.
     """
 
     def __init__(
         self,
         counter: Counter,
-        ceiling: Ceiling,
         draining: Draining,
+        met: Callable[[HeldLease], None],
         log: FilteringBoundLogger,
         *,
         max_attempts: int,
     ) -> None:
         self._counter = counter
-        self._ceiling = ceiling
         self._draining = draining
+        self._met = met
         self._log = log
         self._max_attempts = max_attempts
 
@@ -143,19 +148,13 @@ class Executor:
         lease = held.lease
         if lease.verdict or held.body is None:
             return self._fail(lease, lease.verdict or "payload_missing")
-        if not await self._slot(held):
+        if self._draining.is_set():
             return Release("draining")
-        await self._ceiling.pass_under()
         if anyio.current_time() > held.forfeit_at:
             self._log.debug("slot_missed", digest=lease.digest[:12])
             return Hold()
+        self._met(held)
         return await self._call(held, held.body)
-
-    async def _slot(self, held: HeldLease) -> bool:
-        """Wait for the slot; False if the drain comes first, for the call has not started."""
-        with anyio.move_on_at(held.slot_at):
-            await self._draining.wait()
-        return not self._draining.is_set()
 
     async def _call(self, held: HeldLease, body: bytes) -> Decision:
         lease = held.lease

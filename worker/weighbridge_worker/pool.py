@@ -34,7 +34,9 @@ from weighbridge_worker.reporter import Reporter
 from weighbridge_worker.settings import WorkerSettings
 from weighbridge_worker.settler import Settler
 from weighbridge_worker.spans import Spans
-from weighbridge_worker.taker import Taker, TakerSettings
+from weighbridge_worker.starter import Starter
+from weighbridge_worker.taker import Taker
+from weighbridge_worker.taker_settings import TakerSettings
 from weighbridge_worker.tally import Tally
 from weighbridge_worker.traced import traced_counter, traced_executor
 
@@ -91,15 +93,8 @@ class Pool:
         """This worker's own look at the pool."""
         self._tally = Tally()
         self._settler = Settler(self._jobs, self._tally, self._log)
-        self._ceiling = Ceiling(interval_us(worker.rate))
-        executor = Executor(
-            traced_counter(MeasuredCounter(counter, self._tally), spans),
-            self._ceiling,
-            self._draining,
-            self._log,
-            max_attempts=worker.max_attempts,
-        )
-        self._executor = traced_executor(executor, spans)
+        ceiling = Ceiling(interval_us(worker.rate))
+        self._starter = Starter(ceiling, self._draining, self._start)
         self._intake = Intake(
             redis,
             unrepeated,
@@ -121,11 +116,19 @@ class Pool:
                 lease_s=worker.lease_s,
                 interval_us=interval_us(worker.rate),
             ),
-            self._ceiling,
+            ceiling,
             self._draining,
-            self._start,
+            self._starter.expect,
             self._log,
         )
+        executor = Executor(
+            traced_counter(MeasuredCounter(counter, self._tally), spans),
+            self._draining,
+            self._taker.met,
+            self._log,
+            max_attempts=worker.max_attempts,
+        )
+        self._executor = traced_executor(executor, spans)
         self._follow_up = FollowUp(
             self._jobs,
             self._bucket,
@@ -154,6 +157,7 @@ class Pool:
         self._draining.set()
         self._keeping.cancel()
         self._taker.wake()
+        self._starter.wake()
         self._intake.wake()
 
     def figures(self) -> WorkerFigures:
@@ -211,9 +215,10 @@ class Pool:
                     self._tasks.start_soon(self._intake.run)
                     self._tasks.start_soon(self._reporter.run)
                     self._tasks.start_soon(self._keep_scope)
+                    self._tasks.start_soon(self._starter.run)
                     await self._taker.run()
                     # Leaving the group waits for the calls in flight, for as long as a drain may.
-            await self._taker.give_missed_back()
+            await self._taker.give_back()
             self._settler.close()
         if self._settling.cancel_scope.cancelled_caught:
             self._log.error("drain_cut", in_flight=self._taker.in_flight)

@@ -1,14 +1,13 @@
 """Visits the queue when a place is free and its turn has come, and starts what it is given.
 
-Its moods: taking; idle, until the doorbell; sitting out, when it missed slots twice in a row, for
-the machine is too busy to keep them; barred but for a probe, when the endpoint refuses its key, or
-its calls fail while others' are answered.
+Its moods: taking, no more slots at once than it keeps; idle, until the doorbell; sitting out, when
+it misses even one at a time, for the machine is too busy to keep them; barred but for a probe, when
+the endpoint refuses its key, or its calls fail while others' are answered.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import anyio
 from redis.exceptions import RedisError
@@ -22,8 +21,11 @@ from weighbridge.records import Lease
 from weighbridge.server_clock import ServerClock
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Draining, HeldLease
+from weighbridge_worker.leases import Leases
 from weighbridge_worker.outcomes import Outcomes
 from weighbridge_worker.standing import Standing
+from weighbridge_worker.taker_settings import TakerSettings
+from weighbridge_worker.window import Window
 
 EARLY_US = 500
 """A turn that is nearer than this has come."""
@@ -34,27 +36,13 @@ IDLE_S = 8.0
 LOST = "lost"
 """The verdict on a held job that another worker has by now; the word stands in take.lua too."""
 
-SUSPECT_FROM = 3
-"""The delivery from which a job may be poison; the number stands in take.lua too."""
-
-
-@dataclass(frozen=True, slots=True)
-class TakerSettings:
-    """Who takes, how much at once, and what one lease and one slot are worth."""
-
-    worker: str
-    version: str
-    concurrency: int
-    lease_s: float
-    interval_us: int
-
 
 class Taker:
     """One worker's only visitor of the queue.
 
     Args:
-        start: begins the work on a lease; the taker is told by ``finished`` or ``missed`` how it
-            went.
+        start: begins the work on a lease at its slot; the taker is told by ``met`` or ``missed``
+            whether the slot was used, and by ``finished`` when the place is free.
     """
 
     def __init__(
@@ -72,8 +60,8 @@ class Taker:
         self._draining = draining
         self._start = start
         self._log = log
-        self._held: dict[int, HeldLease] = {}
-        self._missed: dict[int, HeldLease] = {}
+        self._leases = Leases()
+        self._window = Window(settings.concurrency)
         self.standing = Standing()
         self._outcomes = Outcomes()
         self._server_clock = ServerClock()
@@ -94,16 +82,7 @@ class Taker:
     @property
     def in_flight(self) -> int:
         """Leases in this process."""
-        return len(self._held)
-
-    @property
-    def _busy(self) -> int:
-        """Leases whose calls run or wait for their slots."""
-        return len(self._held) - len(self._missed)
-
-    @property
-    def _suspects(self) -> int:
-        return sum(held.lease.deliveries >= SUSPECT_FROM for held in self._held.values())
+        return len(self._leases)
 
     def heard(self, held: HeldLease, *, failed: bool) -> None:
         """Note for the next visit whether the endpoint failed a call, or answered it."""
@@ -113,17 +92,25 @@ class Taker:
         if not failed and self.standing.unbar("failing_alone"):
             self._log.info("answered_again")
 
+    def met(self, held: HeldLease) -> None:
+        """Note a slot that is used: the call begins."""
+        self.standing.met(held.operation)
+        self._window.met(held.lease.token)
+        self._place_freed.set()
+
     def finished(self, held: HeldLease) -> None:
         """Free a lease's place."""
-        self._held.pop(held.lease.token, None)
-        if held.slot_at <= anyio.current_time():
-            self.standing.met(held.operation)
+        self._leases.end(held.lease.token)
+        self._window.given_up(held.lease.token)
         self._place_freed.set()
 
     def missed(self, held: HeldLease) -> None:
         """Keep a job whose slot was missed, with its payload, for the next visit."""
-        self._missed[held.lease.token] = held
-        if held.missed:
+        self._leases.miss(held)
+        least = self._window.missed(
+            held.lease.token, operation=held.operation, newest=self._operation
+        )
+        if held.missed and least:
             self.standing.missed_again(held.operation)
         self._place_freed.set()
         self._idle.cancel()
@@ -144,8 +131,9 @@ class Taker:
             self._log.info("key_accepted")
 
     def wake(self) -> None:
-        """End an idle wait, so that a drain need not sit it out."""
+        """End a wait, so that a drain need not sit it out."""
         self._idle.cancel()
+        self._place_freed.set()
 
     async def run(self) -> None:
         """Take until the drain; then give back what missed its slot."""
@@ -158,19 +146,24 @@ class Taker:
             except RedisError as error:
                 self._gone(error)
                 await self._rest(random.uniform(0.1, 1.0))  # noqa: S311 - jitter
-        await self.give_missed_back()
+        await self._give_back_safely(self._leases.missed)
 
-    async def give_missed_back(self) -> None:
-        """Release the jobs that wait here for another slot; they end by themselves otherwise."""
-        leases = [held.lease for held in self._missed.values()]
-        for lease in leases:
-            self._held.pop(lease.token, None)
-        self._missed.clear()
+    async def give_back(self) -> None:
+        """Release what is left here once no call runs any more; it ends by itself otherwise."""
+        await self._give_back_safely(self._leases.all)
+
+    async def _give_back_safely(self, leases: Sequence[HeldLease]) -> None:
+        with suppress(RedisError):
+            await self._release(leases)
+
+    async def _release(self, leases: Sequence[HeldLease]) -> None:
         if leases:
-            with suppress(RedisError):
-                await self._jobs.release(leases)
+            self._leases.end_all(leases)
+            await self._jobs.release([held.lease for held in leases])
 
     async def _visit(self) -> TakeReply:
+        # What missed its slot beyond what this worker can use goes to others.
+        await self._release(self._leases.missed[self._window.size :])
         self._operation += 1
         requested_at = anyio.current_time()
         reply = await self._jobs.take(self._request(requested_at))
@@ -178,7 +171,7 @@ class Taker:
         self.hold = reply.hold
         read = reply.now_us / 1_000_000
         self._server_clock.learn(asked_at=requested_at, read=read, replied_at=replied_at)
-        fresh = [lease for lease in reply.leases if lease.token not in self._missed]
+        fresh = [lease for lease in reply.leases if not self._leases.waits(lease.token)]
         bodies = await self._jobs.payloads(fresh) if fresh else []
         # Confirmed only now: what a lost reply or a failed read granted is taken back, unharmed.
         self._confirmed = self._operation
@@ -207,30 +200,30 @@ class Taker:
         turn_us = None if self._turn_at is None else int((self._turn_at - now) * 1_000_000)
         resting = self.standing.rest_s() > 0  # a visit then is no more than a sign of life
         places = 0 if resting else 1 if self.standing.barred else settings.concurrency
+        room = 0 if resting else self._window.room
+        held = self._leases.missed[:room]
         return TakeRequest(
             worker=settings.worker,
             operation=self._operation,
             confirmed=self._confirmed,
-            want=max(0, places - len(self._held)),
+            want=max(0, min(places - len(self._leases), room - len(held))),
             lease_us=int(settings.lease_s * 1_000_000),
             interval_us=settings.interval_us,
-            suspects=self._suspects,
+            suspects=self._leases.suspects,
             version=settings.version,
             concurrency=settings.concurrency,
             state=self.standing.state,
             turn_us=0 if turn_us is not None and turn_us < EARLY_US else turn_us,
-            in_flight=self._busy,
+            in_flight=self._leases.busy,
             lead_us=int(self.standing.lead_s(grace_s(self._interval_us)) * 1_000_000),
             calls=self._outcomes.report(),
-            held=()
-            if resting
-            else tuple((held.lease.digest, token) for token, held in self._missed.items()),
+            held=tuple((one.lease.digest, one.lease.token) for one in held),
         )
 
     def _begin(self, lease: Lease, body_of: dict[int, bytes | None], reply: TakeReply) -> None:
-        before = self._missed.pop(lease.token, None)
+        before = self._leases.missed_before(lease)
         if lease.verdict == LOST:
-            self._held.pop(lease.token, None)
+            self._leases.end(lease.token)
             return
         clock = self._server_clock
         slot_at = clock.surely_from((reply.now_us + lease.slot_us) / 1_000_000)
@@ -247,34 +240,46 @@ class Taker:
             probe=reply.hold,
             own_probe=self.standing.barred == "failing_alone",
         )
-        self._held[lease.token] = held
+        self._leases.begin(held)
+        if held.calls:
+            self._window.granted(lease.token)
         self._start(held)
 
     async def _until_next(self, reply: TakeReply) -> None:
         """Sleep until a visit can bring something: a place, a turn, a job."""
         if (rest_s := self.standing.rest_s()) > 0:
             await self._rest(min(rest_s, POLL_S))
-        elif self._busy and (reply.alone or self._suspects):
+        elif self._leases.busy and (reply.alone or self._leases.suspects):
             await self._until_empty()
-        elif self._busy >= self._settings.concurrency:
-            await self._until_place_freed()
-        elif reply.left or self._missed:
+        elif reply.left or self._leases.missed:
+            # Before its turn there is no slot; what has come free by then is used by one visit.
             await self._rest(min(reply.visit_us, reply.longest_us) / 1_000_000)
+            await self._until_place_freed()
+        elif self._leases.busy >= self._settings.concurrency:
+            await self._until_place_freed()
         else:
             self._turn_at = None
             due_s = IDLE_S if reply.due_us is None else reply.due_us / 1_000_000
             await self._wait_for_doorbell(min(IDLE_S, max(due_s, 0.01)))
 
+    @property
+    def _full(self) -> bool:
+        return self._leases.busy >= self._settings.concurrency or not self._window.room
+
     async def _until_place_freed(self) -> None:
-        self._place_freed = anyio.Event()
         with anyio.move_on_after(POLL_S):
-            await self._place_freed.wait()
+            while self._full and not self._draining.is_set():
+                await self._until_told()
 
     async def _until_empty(self) -> None:
         """Hold nothing: a suspect wants a worker to itself. A look now and then shows we live."""
         with anyio.move_on_after(POLL_S):
-            while self._busy:
-                await self._until_place_freed()
+            while self._leases.busy:
+                await self._until_told()
+
+    async def _until_told(self) -> None:
+        self._place_freed = anyio.Event()
+        await self._place_freed.wait()
 
     async def _wait_for_doorbell(self, timeout_s: float) -> None:
         with anyio.CancelScope() as self._idle:

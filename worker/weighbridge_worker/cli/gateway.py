@@ -10,6 +10,7 @@ from anyio.abc import TaskStatus
 
 from weighbridge.errors import SettingsError
 from weighbridge.settings import QueueSettings, load
+from weighbridge_worker.cli.event_loop import fastest_loop
 from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.cli.tracing import tracing
 from weighbridge_worker.logs import make_logger
@@ -33,7 +34,7 @@ def run_gateway(*, redis_url: str | None, host: str | None, port: int | None) ->
 
     queue = load(QueueSettings, os.environ, redis_url=redis_url)
     settings = load(GatewaySettings, os.environ, host=host, port=port)
-    anyio.run(_serve, queue, settings, backend_options={"use_uvloop": _has_uvloop()})
+    anyio.run(_serve, queue, settings, backend_options=fastest_loop())
     return ExitStatus.OK
 
 
@@ -64,14 +65,6 @@ def _collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-def _has_uvloop() -> bool:
-    try:
-        import uvloop  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 async def _heed_signals(server: "GatewayServer", *, task_status: TaskStatus[None]) -> None:

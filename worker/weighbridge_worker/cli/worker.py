@@ -11,6 +11,7 @@ from weighbridge.scope import make_scope
 from weighbridge.settings import QueueSettings, load
 from weighbridge_worker.cli.assembly import given_rpm, require_credentials, say
 from weighbridge_worker.cli.auto_rate import log_found, resolve_rate
+from weighbridge_worker.cli.event_loop import fastest_loop
 from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.cli.tracing import tracing
 from weighbridge_worker.logs import make_logger
@@ -28,7 +29,7 @@ def run_worker(*, redis_url: str | None, rpm: str | None, concurrency: int | Non
     require_credentials(worker)
     if worker.rpm is None:
         say(f"WEIGHBRIDGE_RPM is not set: calling at {SAFE_RPM} requests a minute.")
-    anyio.run(_work, queue, worker)
+    anyio.run(_work, queue, worker, backend_options=fastest_loop())
     return ExitStatus.OK
 
 

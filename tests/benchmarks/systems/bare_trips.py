@@ -1,0 +1,112 @@
+"""A bare redis-py loop that makes the round trips of one of our jobs, and nothing else.
+
+Producer: look for a result, write the payload, one script that rings. Worker: BLPOP, one script
+that takes, read the payload, write the result, one script that settles and publishes. Producer:
+read the result.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any, Self
+
+from benchmarks.systems.system import URL, tick
+from redis.asyncio import Redis
+
+POLL = DEFAULT_POLL = 0.0
+BULK = "MGET, SETs and RPUSHes, 128 a pipeline"
+RING = "redis.call('RPUSH', KEYS[1], ARGV[1]) return 1"
+TAKE = "return redis.call('LPOP', KEYS[1])"
+SETTLE = "redis.call('UNLINK', KEYS[1]) redis.call('PUBLISH', KEYS[2], ARGV[1]) return 1"
+
+
+class Producer:
+    """Submits by three round trips, and reads the result when it is told."""
+
+    def __init__(self, poll: float) -> None:
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Subscribe."""
+        self._redis = Redis.from_url(URL)
+        self._ring = self._redis.register_script(RING)
+        self._pubsub = Redis.from_url(URL).pubsub(ignore_subscribe_messages=True)
+        await self._pubsub.subscribe("bare:done")
+        self._task = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Leave."""
+        self._task.cancel()
+        await self._pubsub.aclose()
+        await self._redis.aclose()
+
+    async def _listen(self) -> None:
+        while True:
+            if message := await self._pubsub.get_message(timeout=5.0):
+                if waiting := self._waiting.pop(message["data"].decode(), None):
+                    waiting.set_result(None)
+
+    async def one(self, payload: dict[str, Any]) -> str:
+        """Look, write, ring."""
+        job = uuid.uuid4().hex
+        self._waiting[job] = asyncio.get_running_loop().create_future()
+        await self._redis.mget([f"bare:result:{job}"])
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.set(f"bare:payload:{job}", json.dumps(payload), px=600_000, nx=True)
+        await pipe.execute()
+        await self._ring(keys=["bare:bell"], args=[job])
+        return job
+
+    async def bulk(self, payloads: Sequence[dict[str, Any]]) -> list[str]:
+        """Look, write and ring in batches."""
+        jobs = [uuid.uuid4().hex for _ in payloads]
+        for start in range(0, len(jobs), 128):
+            batch = jobs[start : start + 128]
+            await self._redis.mget([f"bare:result:{job}" for job in batch])
+            pipe = self._redis.pipeline(transaction=False)
+            for job, payload in zip(batch, payloads[start : start + 128], strict=True):
+                pipe.set(f"bare:payload:{job}", json.dumps(payload), px=600_000, nx=True)
+            await pipe.execute()
+            pipe = self._redis.pipeline(transaction=False)
+            for job in batch:
+                pipe.rpush("bare:bell", job)
+            await pipe.execute()
+        return jobs
+
+    async def wait(self, job: str) -> Any:
+        """Wait to be told, and read."""
+        if waiting := self._waiting.get(job):
+            await waiting
+        return await self._redis.mget([f"bare:result:{job}"])
+
+    async def count(self, payload: dict[str, Any]) -> Any:
+        """Submit and wait."""
+        return await self.wait(await self.one(payload))
+
+    async def stored(self, jobs: list[str]) -> int:
+        """Count results."""
+        return int(await self._redis.exists(*(f"bare:result:{job}" for job in jobs)))
+
+
+async def _work() -> None:
+    redis, blocking = Redis.from_url(URL), Redis.from_url(URL)
+    take, settle = redis.register_script(TAKE), redis.register_script(SETTLE)
+    while True:
+        rung = await blocking.blpop(["bare:bell"], timeout=5)
+        if not rung:
+            continue
+        job = rung[1].decode()
+        await take(keys=["bare:none"])
+        await redis.mget([f"bare:payload:{job}"])
+        tick()
+        pipe = redis.pipeline(transaction=False)
+        pipe.set(f"bare:result:{job}", b"1", px=600_000)
+        await pipe.execute()
+        await settle(keys=[f"bare:payload:{job}", "bare:done"], args=[job])
+
+
+def run_worker(concurrency: int, poll: float) -> None:
+    """Work until killed."""
+    asyncio.run(_work())

@@ -1,0 +1,62 @@
+"""Starts the work on each lease when its slot has come: one sleep for all of them."""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+import anyio
+
+from weighbridge_worker.ceiling import Ceiling
+from weighbridge_worker.executor import Draining, HeldLease
+
+
+class Starter:
+    """Holds leases until their slots.
+
+    Args:
+        ceiling: this process's own bound under the shared bucket.
+        start: begins the work on a lease, or gives it back where the worker drains.
+    """
+
+    def __init__(
+        self, ceiling: Ceiling, draining: Draining, start: Callable[[HeldLease], None]
+    ) -> None:
+        self._ceiling = ceiling
+        self._draining = draining
+        self._start = start
+        self._waiting: list[tuple[float, int, HeldLease]] = []
+        self._changed = anyio.Event()
+
+    def expect(self, held: HeldLease) -> None:
+        """Start this lease at its slot, never before; at once if the worker drains."""
+        if self._draining.is_set():
+            self._start(held)
+            return
+        heappush(self._waiting, (held.slot_at, held.lease.token, held))
+        if self._waiting[0][2] is held:
+            self._changed.set()
+
+    def wake(self) -> None:
+        """Look at the drain, which waits for no slot."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Start leases until the drain, and then those that wait still."""
+        while True:
+            await self._until_due()
+            if not self._waiting:
+                return
+            _, _, held = heappop(self._waiting)
+            if held.calls and not self._draining.is_set():
+                await self._ceiling.pass_under()
+            self._start(held)
+
+    async def _until_due(self) -> None:
+        while not self._draining.is_set():
+            self._changed = anyio.Event()
+            wait_s = None
+            if self._waiting:
+                wait_s = self._waiting[0][0] - anyio.current_time()
+                if wait_s <= 0:
+                    return
+            with anyio.move_on_after(wait_s):
+                await self._changed.wait()
