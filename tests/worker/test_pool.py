@@ -208,7 +208,7 @@ async def test_sixteen_places_are_all_used_and_never_more(redis_url: str) -> Non
 async def test_a_living_worker_writes_the_scope_again_that_an_empty_server_lost(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weighbridge_worker.pool.SCOPE_EVERY_S", 0.01)
+    monkeypatch.setattr("weighbridge_worker.scope_keeper.SCOPE_EVERY_S", 0.01)
     async with running_pool(redis_url, Answers()), connect(redis_url) as redis:
         await redis.delete(KEYS.scope)
 
@@ -222,7 +222,7 @@ async def test_a_living_worker_writes_the_scope_again_that_an_empty_server_lost(
 async def test_a_worker_leaves_a_namespace_that_has_another_scope_by_now(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weighbridge_worker.pool.SCOPE_EVERY_S", 0.01)
+    monkeypatch.setattr("weighbridge_worker.scope_keeper.SCOPE_EVERY_S", 0.01)
     async with connect(redis_url) as redis:
 
         async def wait_for_another_scope() -> None:

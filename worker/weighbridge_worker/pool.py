@@ -31,6 +31,7 @@ from weighbridge_worker.health import HealthFacts, HealthReport, judge
 from weighbridge_worker.intake import Intake
 from weighbridge_worker.measured_counter import MeasuredCounter
 from weighbridge_worker.reporter import Reporter
+from weighbridge_worker.scope_keeper import ScopeKeeper
 from weighbridge_worker.settings import WorkerSettings
 from weighbridge_worker.settler import Settler
 from weighbridge_worker.spans import Spans
@@ -45,9 +46,6 @@ PATIENCE = 7
 
 GIVE_BACK_S = 2.0
 """How long a stopped worker may take to give its leases back."""
-
-SCOPE_EVERY_S = 10.0
-"""Between two looks at whether the namespace still has our scope."""
 
 ASK_S = 0.5
 """How long a look at the fleet may hold up the answer to a health probe."""
@@ -72,18 +70,13 @@ class Pool:
         name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         keys = Keys(queue.namespace)
         scripts = Scripts(keys)
-        self._queue = queue
         self._worker = worker
         self._name = name
-        self._scope = scope
         self._leaves_if_refused = leaves_if_refused
-        self._redis = redis
-        self._keys = keys
-        self._scripts = scripts
         self._log = log.bind(worker=name)
+        self._scope = ScopeKeeper(redis, scripts, queue.namespace, scope, self._leave, self._log)
         self._draining = anyio.Event()
         self._stopping = anyio.CancelScope()
-        self._keeping = anyio.CancelScope()
         self._settling: TaskGroup = anyio.create_task_group()
         self._refused: KeyRefused | PassingFailure | ScopeMismatch | None = None
         self._failed_probes = 0
@@ -155,7 +148,7 @@ class Pool:
                 self._worker.drain_s, self._worker.grace_s - 2 * GIVE_BACK_S
             )
         self._draining.set()
-        self._keeping.cancel()
+        self._scope.end()
         self._taker.wake()
         self._starter.wake()
         self._intake.wake()
@@ -203,7 +196,7 @@ class Pool:
             PassingFailure: most calls fail, for a minute by now; its jobs were given back.
         """
         with queue_errors():
-            await self._claim_scope()
+            await self._scope.claim()
             limit = await self._bucket.offer(slow_start=self._worker.slow_start)
         rpm = 60_000_000 // limit.interval_us
         self._log.info("started", rpm=rpm, concurrency=self._worker.concurrency)
@@ -214,7 +207,7 @@ class Pool:
                     task_status.started()
                     self._tasks.start_soon(self._intake.run)
                     self._tasks.start_soon(self._reporter.run)
-                    self._tasks.start_soon(self._keep_scope)
+                    self._tasks.start_soon(self._scope.run)
                     self._tasks.start_soon(self._starter.run)
                     await self._taker.run()
                     # Leaving the group waits for the calls in flight, for as long as a drain may.
@@ -228,29 +221,10 @@ class Pool:
         if self._refused is not None:
             raise self._refused
 
-    async def _claim_scope(self) -> None:
-        standing = await self._scripts.claim_scope(self._redis, self._scope)
-        for setting, ours in self._scope.items():
-            if (theirs := standing.get(setting)) != ours:
-                raise ScopeMismatch(
-                    f"namespace {self._queue.namespace!r} holds counts made with {setting} ="
-                    f" {theirs!r}, this worker has {ours!r}; choose another WEIGHBRIDGE_NAMESPACE,"
-                    " or empty this one's cache with `weighbridge scope reset`"
-                )
-
-    async def _keep_scope(self) -> None:
-        """Write the scope again on a server that came back empty; leave where another stands."""
-        with self._keeping:
-            while self._refused is None:
-                await anyio.sleep(SCOPE_EVERY_S)
-                try:
-                    await self._claim_scope()
-                except RedisError as error:
-                    self._log.debug("scope_not_read", error=type(error).__name__)
-                except ScopeMismatch as error:
-                    self._log.error("scope_changed")
-                    self._refused = error
-                    self.drain()
+    def _leave(self, reason: KeyRefused | PassingFailure | ScopeMismatch) -> None:
+        """Drain, and let ``run`` raise the reason."""
+        self._refused = reason
+        self.drain()
 
     def _start(self, held: HeldLease) -> None:
         self._tasks.start_soon(self._work, held)
@@ -270,20 +244,20 @@ class Pool:
 
     def _key_refused(self, code: str, message: str) -> None:
         if self._leaves_if_refused:
-            self._refused = KeyRefused(code, message)
-            self.drain()
+            self._leave(KeyRefused(code, message))
         else:
             self._taker.key_refused(code)
 
     def _probed(self, failure: PassingFailure | None) -> None:
         self._failed_probes = self._failed_probes + 1 if failure else 0
         if failure and self._leaves_if_refused and self._failed_probes >= PATIENCE:
-            self._refused = PassingFailure(
-                failure.failure_code,
-                f"most calls to the endpoint fail: {failure}; what was counted is kept, start again"
-                " when it is well",
+            self._leave(
+                PassingFailure(
+                    failure.failure_code,
+                    f"most calls to the endpoint fail: {failure}; what was counted is kept, start"
+                    " again when it is well",
+                )
             )
-            self.drain()
 
 
 @asynccontextmanager
