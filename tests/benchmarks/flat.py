@@ -165,9 +165,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         server = ServerProcess(find_server_binary(), Path(folder))
         server.start()
         try:
-            anyio.run(
-                measure, server.url, report, options.sizes, options.calls, options.rounds
-            )
+            anyio.run(measure, server.url, report, options.sizes, options.calls, options.rounds)
         finally:
             server.stop()
     publish(report, options)

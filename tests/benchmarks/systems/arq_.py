@@ -2,7 +2,6 @@ from arq import create_pool
 from arq.connections import RedisSettings
 from arq.jobs import Job
 from arq.worker import Worker
-
 from benchmarks.systems.system import URL, in_chunks, tick
 
 BULK = "none: gather of 64 enqueue_job"

@@ -2,9 +2,8 @@ import asyncio
 import os
 from datetime import timedelta
 
-from docket import Docket, Worker
-
 from benchmarks.systems.system import URL, tick
+from docket import Docket, Worker
 
 BULK = "add_many, 1000 per pipeline"
 WAIT = "Execution.get_result: a pub/sub subscription per task"

@@ -2,11 +2,10 @@ import os
 import sys
 
 import dramatiq
+from benchmarks.systems.system import URL, tick
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
-
-from benchmarks.systems.system import URL, tick
 
 BULK = "none: send() in a loop (group.run does the same)"
 WAIT = "get_result(block=True): BRPOPLPUSH"
@@ -48,5 +47,11 @@ class Producer:
 
 
 def run_worker(concurrency, poll):
-    args = ["benchmarks.systems.dramatiq_:broker", "--processes", "1", "--threads", str(concurrency)]
+    args = [
+        "benchmarks.systems.dramatiq_:broker",
+        "--processes",
+        "1",
+        "--threads",
+        str(concurrency),
+    ]
     os.execv(sys.executable, [sys.executable, "-m", "dramatiq", "--skip-logging", *args])

@@ -5,10 +5,9 @@ import os
 import uuid
 
 import orjson
+from benchmarks.systems.system import URL, tick
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
-
-from benchmarks.systems.system import URL, tick
 
 BULK = "XADD, 500 per pipeline"
 WAIT = "PUBLISH to one channel per producer, one standing subscription"

@@ -1,10 +1,9 @@
 import asyncio
 
+from benchmarks.systems.system import URL, in_chunks, tick
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 from saq.worker import Worker
-
-from benchmarks.systems.system import URL, in_chunks, tick
 
 BULK = "none: gather of 64 enqueue (library caps at 20 in flight)"
 # not Job.refresh(until_complete): it reads, then subscribes, so a job that ends in between is

@@ -1,9 +1,8 @@
 import asyncio
 import os
 
-from streaq import Worker
-
 from benchmarks.systems.system import URL, tick
+from streaq import Worker
 
 BULK = "enqueue_many, 1000 per pipeline"
 # Leaving the subscription waits up to 0.1 s for coredis' `unsubscription_timeout`; polling the

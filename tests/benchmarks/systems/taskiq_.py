@@ -1,9 +1,8 @@
 import os
 import sys
 
-from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
-
 from benchmarks.systems.system import URL, in_chunks, tick
+from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 BULK = "none: gather of 64 kiq"
 WAIT = "wait_result polls EXISTS (default 0.2 s)"
