@@ -79,8 +79,8 @@ class Jobs:
 
         The order matters: a waiter that is woken must find its result.
         """
-        await self._publish(verdicts)
         pending = [_ending(verdict) for verdict in verdicts]
+        await self._publish(pending)
         stale = 0
         while pending:
             statuses = await self._scripts.settle(
@@ -96,48 +96,45 @@ class Jobs:
             ]
         return stale
 
-    async def _publish(self, verdicts: Sequence[Verdict]) -> None:
+    async def _publish(self, endings: Sequence[Ending]) -> None:
         """Write results: a failure never overwrites a count, a count overwrites a failure."""
-        texts = [
-            (
-                self._keys.result(verdict.lease.digest),
-                encode_result(verdict.result),
-                isinstance(verdict.result, Failed),
-            )
-            for verdict in await self._worth_publishing(verdicts)
-        ]
+        worth = await self._worth_publishing(endings)
         pipe = self._redis.pipeline(transaction=False)
-        for key, text, failed in texts:
-            pipe.set(key, text, px=self._ttl_ms(failed), nx=failed)
-        for (key, text, failed), answer in zip(
-            texts, await pipe.execute(raise_on_error=False), strict=True
-        ):
+        for ending in worth:
+            failed = bool(ending.code)
+            key = self._keys.result(ending.digest)
+            pipe.set(key, ending.result, px=self._ttl_ms(failed), nx=failed)
+        for ending, answer in zip(worth, await pipe.execute(raise_on_error=False), strict=True):
             if isinstance(answer, OutOfMemoryError):
-                await self._scripts.publish(
-                    self._redis, key, text, ttl_ms=self._ttl_ms(failed), failed=failed
-                )
+                await self._publish_on_full_server(ending)
             elif isinstance(answer, Exception):
                 raise answer
+
+    async def _publish_on_full_server(self, ending: Ending) -> None:
+        key, failed = self._keys.result(ending.digest), bool(ending.code)
+        await self._scripts.publish(
+            self._redis, key, ending.result, ttl_ms=self._ttl_ms(failed), failed=failed
+        )
 
     def _ttl_ms(self, failed: bool) -> int:
         return self._retention.failed_ms if failed else self._retention.counted_ms
 
-    async def _worth_publishing(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    async def _worth_publishing(self, endings: Sequence[Ending]) -> list[Ending]:
         """Leave out failures whose lease is lost: another worker has the job, and may count it."""
-        failed = [verdict for verdict in verdicts if isinstance(verdict.result, Failed)]
+        failed = [ending for ending in endings if ending.code]
         if not failed:
-            return list(verdicts)
+            return list(endings)
         pipe = self._redis.pipeline(transaction=False)
-        for verdict in failed:
-            pipe.hget(self._keys.job(verdict.lease.digest), "token")
-            pipe.zscore(self._keys.leased, verdict.lease.digest)
+        for ending in failed:
+            pipe.hget(self._keys.job(ending.digest), "token")
+            pipe.zscore(self._keys.leased, ending.digest)
         answers = await pipe.execute()
         lost = {
-            verdict.lease.token
-            for verdict, token, leased in zip(failed, answers[::2], answers[1::2], strict=True)
-            if leased is None or token is None or int(token) != verdict.lease.token
+            ending.token
+            for ending, token, leased in zip(failed, answers[::2], answers[1::2], strict=True)
+            if leased is None or token is None or int(token) != ending.token
         }
-        return [verdict for verdict in verdicts if verdict.lease.token not in lost]
+        return [ending for ending in endings if ending.token not in lost]
 
     async def release(self, leases: Sequence[Lease], *, behind: bool = False) -> int:
         """Give jobs back unharmed; returns how many leases still held.

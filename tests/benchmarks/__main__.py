@@ -9,7 +9,7 @@ DEFAULT = ("imports", "fleet")
 """``limiters`` needs its peers: ``make bench-limiters``; so do ``drain``, ``enqueue``, ``latency``:
 ``make bench-peers``."""
 
-SHARED = {"contest", "instant", "machine", "report"}
+SHARED = {"contest", "instant", "instant_endpoint", "machine", "report"}
 
 
 def main(words: list[str]) -> None:

@@ -30,7 +30,7 @@ def process_cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def wait_for_quiet(within_s: float = 20.0) -> None:
+def wait_for_quiet(within_s: float = 5.0) -> None:
     """Wait until the processors are idle for half a second, but not for ever."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

@@ -85,7 +85,7 @@ class Pool:
         self.admin = Admin(redis, keys, self._bucket)
         """This worker's own look at the pool."""
         self._tally = Tally()
-        self._settler = Settler(self._jobs, self._tally, self._log)
+        self._settler = Settler(self._jobs, self._tally, lambda: self._taker.in_flight, self._log)
         ceiling = Ceiling(interval_us(worker.rate))
         self._starter = Starter(ceiling, self._draining, self._start)
         self._intake = Intake(

@@ -1,7 +1,7 @@
 """Ends jobs: what completes together is settled together."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 from anyio.abc import TaskStatus
@@ -16,6 +16,9 @@ from weighbridge_worker.tally import Tally
 BATCH = 128
 """Jobs a round trip settles at most."""
 
+GATHER_S = 0.005
+"""Between two round trips, at least, while other calls run: what ends meanwhile goes together."""
+
 AGAIN_S = 0.5
 """Between two tries while the server is away."""
 
@@ -23,12 +26,20 @@ _Ending = tuple[HeldLease, Settle]
 
 
 class Settler:
-    """Takes verdicts from executors and settles them until its door is closed."""
+    """Takes verdicts from executors and settles them until its door is closed.
 
-    def __init__(self, jobs: Jobs, tally: Tally, log: FilteringBoundLogger) -> None:
+    Args:
+        in_flight: tells how many leases are on their way to a verdict.
+    """
+
+    def __init__(
+        self, jobs: Jobs, tally: Tally, in_flight: Callable[[], int], log: FilteringBoundLogger
+    ) -> None:
         self._jobs = jobs
         self._tally = tally
+        self._in_flight = in_flight
         self._log = log
+        self._gather_until = 0.0
         self._send: MemoryObjectSendStream[_Ending]
         self.settled_at: float | None = None
         """When results were last settled, by the loop's clock."""
@@ -52,12 +63,19 @@ class Settler:
         with self._send, receive:
             task_status.started()
             async for first in receive:
+                await self._gather()
                 batch = [first]
                 while len(batch) < BATCH and receive.statistics().current_buffer_used:
                     batch.append(receive.receive_nowait())
                 await self._settle(batch)
                 waiting = receive.statistics().current_buffer_used
                 self.unsettled_since = anyio.current_time() if waiting else None
+
+    async def _gather(self) -> None:
+        """Let more verdicts come in, if any may."""
+        if self._in_flight():
+            await anyio.sleep(max(0.0, self._gather_until - anyio.current_time()))
+        self._gather_until = anyio.current_time() + GATHER_S
 
     async def _settle(self, batch: Sequence[_Ending]) -> None:
         """Settle, and keep trying while the server is away and a lease may still hold."""

@@ -252,8 +252,11 @@ class Taker:
         elif self._leases.busy and (reply.alone or self._leases.suspects):
             await self._until_empty()
         elif reply.left or self._leases.missed:
-            # Before its turn there is no slot; what has come free by then is used by one visit.
-            await self._rest(min(reply.visit_us, reply.longest_us) / 1_000_000)
+            if self._window.room:
+                # Before its turn there is no slot; what has come free by then takes one visit.
+                await self._rest(min(reply.visit_us, reply.longest_us) / 1_000_000)
+            else:
+                await self._until_window_opens()
             await self._until_place_freed()
         elif self._leases.busy >= self._settings.concurrency:
             await self._until_place_freed()
@@ -269,6 +272,14 @@ class Taker:
     async def _until_place_freed(self) -> None:
         with anyio.move_on_after(POLL_S):
             while self._full and not self._draining.is_set():
+                await self._until_told()
+
+    async def _until_window_opens(self) -> None:
+        """Meet half of the slots ahead: more often would be a visit a slot."""
+        with anyio.move_on_after(POLL_S):
+            while self._window.room < max(1, self._window.size // 2):
+                if self._draining.is_set():
+                    return
                 await self._until_told()
 
     async def _until_empty(self) -> None:
