@@ -90,8 +90,8 @@ def command_as_role(
 
 
 def _role(command: str) -> str:
-    if command == "worker":
-        return "worker"
+    if command in {"worker", "gateway"}:
+        return command
     return "producer" if command in PRODUCERS else "operator"
 
 

@@ -19,8 +19,11 @@ FOLDER = Path(__file__).parent
 ENVIRON = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 INTERRUPTED = """
+import signal
 import sys
 from weighbridge.sync import Client
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever who runs the tests ignores
 
 body = {"model": "claude-test", "messages": [{"role": "user", "content": "nobody counts this"}]}
 with Client.connect(sys.argv[1]) as wb:
