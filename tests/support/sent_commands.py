@@ -14,15 +14,18 @@ END = "the end of the count"
 def sent_commands(url: str) -> Iterator[Counter[str]]:
     """Count by name what clients send while the block runs; complete once it has been left."""
     sent: Counter[str] = Counter()
-    with Redis.from_url(url) as watcher, Redis.from_url(url) as marker:
-        with watcher.monitor() as monitor:
-            seen = threading.Thread(target=_count, args=(monitor.listen(), sent))
-            seen.start()
-            try:
-                yield sent
-            finally:
-                marker.echo(END)
-                seen.join(timeout=60)
+    with (
+        Redis.from_url(url) as watcher,
+        Redis.from_url(url) as marker,
+        watcher.monitor() as monitor,
+    ):
+        seen = threading.Thread(target=_count, args=(monitor.listen(), sent))
+        seen.start()
+        try:
+            yield sent
+        finally:
+            marker.echo(END)
+            seen.join(timeout=60)
 
 
 def _count(commands: Iterator[dict[str, str]], sent: Counter[str]) -> None:
