@@ -37,7 +37,7 @@ async def drain(url: str) -> None:
     async def empty() -> bool:
         return await live_jobs(url) == 0
 
-    async with running_pool(url, Answers(), rpm=1_000_000, concurrency=64):
+    async with running_pool(url, Answers(), rpm=30_000, concurrency=64):
         await until(empty, within_s=60)
 
 
@@ -52,7 +52,7 @@ async def test_the_budget_of_commands_holds(redis_url: str) -> None:
     with sent_commands(redis_url) as submits:
         await submit_all(redis_url)
     assert submits.total() <= 3 * JOBS + SLACK, submits
-    # A worker that the machine holds up visits more often: its polls are not the jobs' cost.
+    # At a rate whose slots a busy machine keeps: a missed one would cost another visit.
     with sent_commands(redis_url) as drained:
         with anyio.fail_after(120):
             await drain(redis_url)

@@ -39,14 +39,15 @@ class Producer:
     async def __aexit__(self, *exc: object) -> None:
         """Leave."""
         self._task.cancel()
-        await self._pubsub.aclose()
+        await self._pubsub.aclose()  # type: ignore[no-untyped-call]
         await self._redis.aclose()
 
     async def _listen(self) -> None:
         while True:
-            if message := await self._pubsub.get_message(timeout=5.0):
-                if waiting := self._waiting.pop(message["data"].decode(), None):
-                    waiting.set_result(None)
+            message = await self._pubsub.get_message(timeout=5.0)
+            done = message["data"].decode() if message else ""
+            if waiting := self._waiting.pop(done, None):
+                waiting.set_result(None)
 
     async def one(self, payload: dict[str, Any]) -> str:
         """Look, write, ring."""
@@ -97,7 +98,7 @@ async def _work() -> None:
         rung = await blocking.blpop(["bare:bell"], timeout=5)
         if not rung:
             continue
-        job = rung[1].decode()
+        job = rung[1].decode()  # type: ignore[union-attr]
         await take(keys=["bare:none"])
         await redis.mget([f"bare:payload:{job}"])
         tick()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import uuid
+from contextlib import suppress
 
 import orjson
 from benchmarks.systems.system import URL, tick
@@ -27,10 +28,8 @@ class Producer:
 
     async def __aenter__(self):
         self.r = Redis.from_url(URL)
-        try:
+        with suppress(ResponseError):
             await self.r.xgroup_create(STREAM, GROUP, "0", mkstream=True)
-        except ResponseError:
-            pass
         self.pubsub = self.r.pubsub()
         await self.pubsub.subscribe(self.channel)
         self.task = asyncio.create_task(self.listen())
@@ -86,10 +85,8 @@ async def run_tasks(n):
 
 async def work():
     r = Redis.from_url(URL)
-    try:
+    with suppress(ResponseError):
         await r.xgroup_create(STREAM, GROUP, "0", mkstream=True)
-    except ResponseError:
-        pass
     while True:
         got = await r.xreadgroup(GROUP, "w", {STREAM: ">"}, count=COUNT, block=2000)
         if not got:

@@ -136,4 +136,5 @@ async def measure(system: str, kind: str, jobs: int, concurrency: int) -> dict[s
 
 if __name__ == "__main__":
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    print(json.dumps(asyncio.run(measure(*sys.argv[1:3], *map(int, sys.argv[3:])))))
+    name, what, number, width = sys.argv[1:]
+    print(json.dumps(asyncio.run(measure(name, what, int(number), int(width)))))

@@ -12,8 +12,8 @@ WAIT = "polls the job as Queue.apply does (default 0.5 s)"
 DEFAULT_POLL, POLL = 0.5, 0.001
 
 
-# Queue.from_url leaves redis-py >= 8 at its 100 connections; each slot of a worker blocks on one, so
-# from concurrency 100 the worker raised MaxConnectionsError and left jobs in `active`
+# Queue.from_url leaves redis-py >= 8 at its 100 connections; each slot of a worker blocks on one,
+# so from concurrency 100 the worker raised MaxConnectionsError and left jobs in `active`
 def make_queue():
     return RedisQueue(Redis.from_url(URL, max_connections=2000))
 
