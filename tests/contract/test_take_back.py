@@ -72,6 +72,20 @@ async def test_an_operation_that_arrives_late_takes_nothing_from_a_newer_one(
     assert await queue.settle_script(lease) == ["settled"]
 
 
+async def test_what_a_newer_operation_lost_is_still_taken_back_after_a_late_one(
+    queue: QueueUnderTest,
+) -> None:
+    await queue.submit("a")
+    await queue.take(0)
+    await queue.take(heard=False)
+    visitor = queue.visitor("worker")
+    visitor.operation = 1
+    await queue.take(again=True, heard=False)
+    visitor.operation = 2
+    [lease] = await queue.take()
+    assert lease.deliveries == 1
+
+
 async def test_an_operation_that_arrives_late_gets_nothing(queue: QueueUnderTest) -> None:
     await queue.submit("a", "b")
     await queue.take_one()

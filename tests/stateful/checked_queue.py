@@ -170,7 +170,9 @@ class CheckedQueue:
     async def check(self, names: Sequence[str]) -> None:
         """Hold all that is stored against the model."""
         stored = await stored_jobs(self.queue, names)
-        assert stored == {name: Job.foretold(self.model, name) for name in names}
+        for name in names:
+            foretold = Job.foretold(self.model, name)
+            assert stored[name] == foretold, f"{name} is {stored[name]}, foretold {foretold}"
         keys, redis = self.queue.keys, self.queue.redis
         pipe = redis.pipeline(transaction=False)
         for key in (keys.dead, keys.inbox):
@@ -193,7 +195,8 @@ class CheckedQueue:
     def _compare(self, answer: Answer, leases: Sequence[Lease]) -> None:
         named = self._named(leases)
         given = [(name, at.verdict, at.deliveries, at.attempts) for name, at in named]
-        assert given == [(at.name, at.verdict, at.deliveries, at.attempts) for at in answer.grants]
+        foretold = [(at.name, at.verdict, at.deliveries, at.attempts) for at in answer.grants]
+        assert given == foretold, f"given {given}, foretold {foretold}"
         for name, lease in named:
             if name in answer.fresh and lease.verdict != "lost":
                 assert lease.token > self._last_token, "no token comes twice"

@@ -53,6 +53,8 @@ class Answer:
     grants: list[Grant] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
     alone: bool = False
+    late: bool = False
+    """It arrived after a newer one, and changes nothing."""
     postponed: list[str] = field(default_factory=list)
     """Suspects that wait in ``later`` until another worker is free for them."""
 
@@ -66,6 +68,8 @@ class Visits:
 
     def note(self, worker: str, answer: Answer, leases: Sequence[Lease]) -> None:
         """Learn the tokens that the server gave."""
+        if answer.late:
+            return
         tokens = [
             (grant.name, lease.token)
             for grant, lease in zip(answer.grants, leases, strict=True)
@@ -73,14 +77,13 @@ class Visits:
         ]
         for name, token in tokens:
             self._model.jobs[name].token = token
-        if worker in self._seen:
-            self._seen[worker].granted = tokens
+        self._seen[worker].granted = tokens
 
     def visit(self, asked: Asked) -> Answer:
         """Foretell a visit."""
         seen = self._seen.setdefault(asked.worker, Seen())
         if asked.operation < seen.operation:
-            return Answer()
+            return Answer(late=True)
         if seen.operation > asked.confirmed:
             self._take_back(seen)
         seen.operation = asked.operation
