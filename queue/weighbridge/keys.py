@@ -87,6 +87,10 @@ class Keys:
         """The secret with which gateways seal their jobs' ids."""
         return f"{self.prefix}job_ids"
 
+    def mark(self, name: str) -> str:
+        """A write of no meaning, which replicas have after all that came before it."""
+        return f"{self.prefix}mark:{name}"
+
     @property
     def done(self) -> str:
         return f"{self.prefix}done"

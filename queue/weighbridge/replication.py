@@ -32,7 +32,7 @@ class Replication:
         """
         if self._replicas == 0:
             return True
-        mark = f"{self._keys.prefix}mark:{secrets.token_hex(8)}"
+        mark = self._keys.mark(secrets.token_hex(8))
         with queue_errors():
             answers = await ask_server(
                 self._redis,
