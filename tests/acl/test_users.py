@@ -98,10 +98,10 @@ def test_no_role_reaches_beyond_its_namespace(url: str, user: str, command: str)
         pytest.raises(redis.ResponseError) as caught,
     ):
         client.execute_command(*command.split(" "))
-    refused = isinstance(caught.value, NoPermissionError) or "executing the script" in str(
-        caught.value
-    )
-    assert refused or "can't access at least one of the keys" in str(caught.value)
+    # Redis and Valkey word a script's refusal each in its own way.
+    words = ("executing the script", "ACL failure in script", "can't access at least one of the keys")
+    said = str(caught.value)
+    assert isinstance(caught.value, NoPermissionError) or any(word in said for word in words)
 
 
 def test_a_producer_writes_no_results(url: str) -> None:
