@@ -11,6 +11,7 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 from redis.asyncio import Redis
+from support import pool_states
 from support.commands import environment, run
 from support.pools import Answers, running_pool, until
 
@@ -24,17 +25,7 @@ from weighbridge_worker.watch.limit_words import HOLDS, describe_limit
 
 pytestmark = pytest.mark.asyncio
 KEYS = Keys()
-FULL = BucketState(
-    rpm=5000,
-    by_operator=False,
-    seen_rpm=0,
-    share=1.0,
-    paused=False,
-    hold="",
-    blocked_s=0.0,
-    used_rpm=0.0,
-    granted=0,
-)
+FULL = replace(pool_states.FULL, rpm=5000)
 
 
 class Commands:

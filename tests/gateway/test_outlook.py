@@ -6,6 +6,7 @@ from typing import Any
 import anthropic
 import pytest
 from redis.asyncio import Redis
+from support import pool_states
 from support.gateway_under_test import running_gateway
 
 from weighbridge.admin import PoolState, WorkerState
@@ -14,17 +15,7 @@ from weighbridge.records import Lane
 from weighbridge_worker.gateway.api_errors import whole_seconds
 from weighbridge_worker.gateway.outlook import UNKNOWN_S, view_of
 
-LIMIT = BucketState(
-    rpm=600,
-    by_operator=False,
-    seen_rpm=0,
-    share=1.0,
-    paused=False,
-    hold="",
-    blocked_s=0.0,
-    used_rpm=0.0,
-    granted=0,
-)
+LIMIT = replace(pool_states.FULL, rpm=600)
 
 
 def pool(limit: BucketState = LIMIT, **given: Any) -> PoolState:

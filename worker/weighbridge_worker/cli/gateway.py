@@ -2,21 +2,19 @@
 
 import gc
 import os
-import signal
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import TaskStatus
 
 from weighbridge.errors import SettingsError
 from weighbridge.settings import QueueSettings, load
 from weighbridge_worker.cli.event_loop import fastest_loop
 from weighbridge_worker.cli.exit_status import ExitStatus
+from weighbridge_worker.cli.stop_signals import heed_signals
 from weighbridge_worker.cli.tracing import tracing
 from weighbridge_worker.logs import make_logger
 
 if TYPE_CHECKING:
-    from weighbridge_worker.gateway.server import GatewayServer
     from weighbridge_worker.gateway.settings import GatewaySettings
 
 
@@ -49,7 +47,7 @@ async def _serve(queue: QueueSettings, settings: "GatewaySettings") -> None:
         anyio.create_task_group() as tasks,
     ):
         server = GatewayServer(gateway)
-        await tasks.start(_heed_signals, server)
+        await tasks.start(heed_signals, server.stop, server.stop_now)
         log.info("gateway_started", base_url=server.base_url, open=gateway.tenants is None)
         _collect_less()
         await server.run()
@@ -65,16 +63,3 @@ def _collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-async def _heed_signals(server: "GatewayServer", *, task_status: TaskStatus[None]) -> None:
-    """Drain at the first signal, answer whoever waits at the second."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
-        seen = 0
-        async for _ in signals:
-            seen += 1
-            if seen == 1:
-                server.stop()
-            else:
-                server.stop_now()

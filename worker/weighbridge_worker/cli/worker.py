@@ -1,11 +1,9 @@
 """``weighbridge worker``: one worker process, drained by SIGTERM or Ctrl-C."""
 
 import os
-import signal
 from functools import partial
 
 import anyio
-from anyio.abc import TaskStatus
 
 from weighbridge.scope import make_scope
 from weighbridge.settings import QueueSettings, load
@@ -13,9 +11,10 @@ from weighbridge_worker.cli.assembly import given_rpm, require_credentials, say
 from weighbridge_worker.cli.auto_rate import log_found, resolve_rate
 from weighbridge_worker.cli.event_loop import fastest_loop
 from weighbridge_worker.cli.exit_status import ExitStatus
+from weighbridge_worker.cli.stop_signals import heed_signals
 from weighbridge_worker.cli.tracing import tracing
 from weighbridge_worker.logs import make_logger
-from weighbridge_worker.pool import Pool, open_pool
+from weighbridge_worker.pool import open_pool
 from weighbridge_worker.settings import ANTHROPIC_VERSION, SAFE_RPM, WorkerSettings
 from weighbridge_worker.startup import check_server
 
@@ -54,20 +53,7 @@ async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
             ),
             anyio.create_task_group() as tasks,
         ):
-            await tasks.start(_heed_signals, pool)
+            await tasks.start(heed_signals, pool.drain, pool.stop)
             await counter.warm(min(WARM_CONNECTIONS, worker.concurrency))
             await pool.run()
             tasks.cancel_scope.cancel()
-
-
-async def _heed_signals(pool: Pool, *, task_status: TaskStatus[None]) -> None:
-    """Drain at the first signal, stop at the second."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
-        seen = 0
-        async for _ in signals:
-            seen += 1
-            if seen == 1:
-                pool.drain()
-            else:
-                pool.stop()
