@@ -36,7 +36,34 @@ PASSING: tuple[type[Exception], ...] = (
 """What a fail-over brings about and ends."""
 
 
-class PatientRetry(Retry):
+HANDLE_CLOSED = "the handler is closed"
+"""What uvloop says, in a RuntimeError, of a link that the other end has reset."""
+
+
+class LinkRetry(Retry):
+    """Knows a broken link by uvloop's word for it too, which redis-py lets through as a bug."""
+
+    async def call_with_retry(
+        self,
+        do: Callable[[], Awaitable[T]],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> T:
+        """Do it until it succeeds, or may not be repeated."""
+
+        async def attempt() -> T:
+            try:
+                return await do()
+            except RuntimeError as error:
+                if HANDLE_CLOSED not in str(error):
+                    raise
+                raise ConnectionError("the link was closed by the other end") from None
+
+        return await super().call_with_retry(attempt, fail, is_retryable, with_failure_count)
+
+
+class PatientRetry(LinkRetry):
     """Repeats what a broken link cut, but not a log-in or a certificate that was refused.
 
     redis-py's own repeats those at each of its layers, some hundred times over minutes.
@@ -81,7 +108,7 @@ def over_a_failover() -> Retry:
 
 def never() -> Retry:
     """Make what repeats nothing."""
-    return Retry(NoBackoff(), 0)
+    return LinkRetry(NoBackoff(), 0)
 
 
 def server_error(error: Exception) -> Exception:

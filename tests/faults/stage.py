@@ -182,6 +182,9 @@ class Stage:
             forgiven: calls over the limit that the row's own promise allows.
         """
         found = [*broken, *await self._left_over()]
+        ended = [worker.number for worker in self.fleet.workers if worker.exit_status is not None]
+        if ended:
+            found.append(f"workers {ended} ended by themselves")
         if ledger.failures:
             found.append(f"jobs failed: {dict(ledger.failures)}")
         over = max(0.0, self.observer.most_over(self.rpm / 60) - self.depth - forgiven)
