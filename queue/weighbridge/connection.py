@@ -104,6 +104,11 @@ def _several(server: ServerUrl, options: dict[str, Any]) -> RedisClient:
     return cast("Redis", ClusterClient(server.hosts, **options))
 
 
+def results_apart(redis: RedisClient) -> bool:
+    """Whether results stand on other servers than the queue, where no script of its reaches."""
+    return isinstance(redis, ClusterClient)
+
+
 async def read_values(redis: RedisClient, keys: Sequence[str]) -> list[bytes | None]:
     """Read many strings in one round trip a server, None where there is none."""
     many = redis.mget_nonatomic if isinstance(redis, ClusterClient) else redis.mget

@@ -45,6 +45,23 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long what we publish stays, in milliseconds.
+
+    Args:
+        counted_ms: a count's life in the cache; never under five minutes, it is also the mailbox.
+        failed_ms: a failure's, kept just long enough for its waiters.
+        reply_ms: a foreign producer's reply.
+        dead_ms: a dead letter's payload, for a replay; 0 keeps none.
+    """
+
+    counted_ms: int = 7 * 86_400_000
+    failed_ms: int = 300_000
+    reply_ms: int = 3_600_000
+    dead_ms: int = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """A job to settle: its result as JSON, and its code and attempts if it failed."""
 

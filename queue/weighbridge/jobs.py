@@ -5,30 +5,13 @@ from dataclasses import dataclass
 
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from weighbridge.connection import RedisClient, read_values
-from weighbridge.exchange import Ending, TakeReply, TakeRequest
+from weighbridge.connection import RedisClient, read_values, results_apart
+from weighbridge.exchange import Ending, Retention, TakeReply, TakeRequest
 from weighbridge.keys import Keys
 from weighbridge.records import Counted, Failed, Lease, encode_result
 from weighbridge.scripts import Scripts
 
 MAX_DEAD_LETTERS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long what we publish stays, in milliseconds.
-
-    Args:
-        counted_ms: a count's life in the cache; never under five minutes, it is also the mailbox.
-        failed_ms: a failure's, kept just long enough for its waiters.
-        reply_ms: a foreign producer's reply.
-        dead_ms: a dead letter's payload, for a replay; 0 keeps none.
-    """
-
-    counted_ms: int = 7 * 86_400_000
-    failed_ms: int = 300_000
-    reply_ms: int = 3_600_000
-    dead_ms: int = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +58,23 @@ class Jobs:
         await self._taking.blpop([self._keys.doorbell], timeout=timeout_s)
 
     async def settle(self, verdicts: Sequence[Verdict]) -> int:
-        """Write results, then end their jobs; returns how many leases no longer held.
+        """Write results and end their jobs; returns how many leases no longer held.
 
-        The order matters: a waiter that is woken must find its result.
+        The order matters: a waiter that is woken must find its result. One server does both in one
+        step; a cluster keeps results elsewhere.
         """
         pending = [_ending(verdict) for verdict in verdicts]
-        await self._publish(pending)
+        apart = results_apart(self._redis)
+        if apart:
+            await self._publish(pending)
         stale = 0
         while pending:
             statuses = await self._scripts.settle(
                 self._redis,
                 pending,
-                reply_ttl_ms=self._retention.reply_ms,
+                self._retention,
                 max_dead=MAX_DEAD_LETTERS,
-                dead_ttl_ms=self._retention.dead_ms,
+                published=apart,
             )
             stale += statuses.count("stale")
             pending = [

@@ -123,10 +123,15 @@ class Keys:
     def approval(self, digest: str) -> str:
         return f"{self.prefix}approval:{digest}"
 
+    @property
+    def results(self) -> str:
+        """What every result's key begins with; its digest follows in braces."""
+        return f"{self.namespace}:{WIRE_VERSION}:result:"
+
     def result(self, digest: str) -> str:
-        return f"{self.namespace}:{WIRE_VERSION}:result:{{{digest}}}"
+        return f"{self.results}{{{digest}}}"
 
     @property
     def any_result(self) -> str:
         """A pattern that all results match, for a walk through the cache."""
-        return f"{self.namespace}:{WIRE_VERSION}:result:{{*}}"
+        return f"{self.results}{{*}}"

@@ -13,6 +13,7 @@ from weighbridge.exchange import (
     LimitAction,
     LimitReply,
     PermitReply,
+    Retention,
     Settled,
     Submission,
     SubmitReply,
@@ -124,14 +125,19 @@ class Scripts:
         self,
         redis: RedisClient,
         endings: Sequence[Ending],
+        retention: Retention,
         *,
-        reply_ttl_ms: int,
         max_dead: int,
-        dead_ttl_ms: int,
+        published: bool = False,
     ) -> tuple[Settled, ...]:
-        """End jobs whose results have been written."""
+        """End jobs.
+
+        Args:
+            published: their results have been written, so that this need not.
+        """
         keys = self._keys
-        args: list[Arg] = [keys.prefix, reply_ttl_ms, max_dead, dead_ttl_ms]
+        args: list[Arg] = [keys.prefix, retention.reply_ms, max_dead, retention.dead_ms]
+        args += ("" if published else keys.results, retention.counted_ms, retention.failed_ms)
         for ending in endings:
             args += (ending.digest, ending.token, ending.result, ending.code, ending.attempts)
         statuses = await self._settle(

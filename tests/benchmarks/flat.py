@@ -19,8 +19,8 @@ from weighbridge import Client
 from weighbridge.admin import Admin
 from weighbridge.bucket import Bucket
 from weighbridge.connection import connect, connect_unrepeated
-from weighbridge.exchange import Submission, TakeRequest
-from weighbridge.jobs import Jobs, Retention, Verdict
+from weighbridge.exchange import Retention, Submission, TakeRequest
+from weighbridge.jobs import Jobs, Verdict
 from weighbridge.keys import Keys
 from weighbridge.records import Counted, Job, Lane, Lease, Payload
 from weighbridge.scripts import Scripts

@@ -18,6 +18,7 @@ from weighbridge.exchange import (
     Calls,
     Cancelled,
     Ending,
+    Retention,
     Settled,
     Submission,
     SubmitReply,
@@ -25,7 +26,7 @@ from weighbridge.exchange import (
     TakeReply,
     TakeRequest,
 )
-from weighbridge.jobs import Jobs, Retention, Verdict
+from weighbridge.jobs import Jobs, Verdict
 from weighbridge.keys import Keys
 from weighbridge.records import Job, Lane, Lease, Payload
 from weighbridge.scripts import Scripts
@@ -248,15 +249,8 @@ class QueueUnderTest(StoredQueue):
     ) -> list[Settled]:
         """Run the script alone, once."""
         endings = [Ending(lease.digest, lease.token, result, code) for lease in leases]
-        return list(
-            await self.scripts.settle(
-                self.redis,
-                endings,
-                reply_ttl_ms=3_600_000,
-                max_dead=max_dead,
-                dead_ttl_ms=dead_ttl_ms,
-            )
-        )
+        retention = Retention(dead_ms=dead_ttl_ms)
+        return list(await self.scripts.settle(self.redis, endings, retention, max_dead=max_dead))
 
     async def set_rate(self, rpm: int) -> None:
         """Set the rate as an operator does."""

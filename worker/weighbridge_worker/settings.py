@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from weighbridge.errors import SettingsError
-from weighbridge.jobs import Retention
+from weighbridge.exchange import Retention
 from weighbridge.settings import DAY_S, matching, option, seconds, share, whole
 
 SAFE_RPM = 100

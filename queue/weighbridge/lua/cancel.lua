@@ -27,7 +27,7 @@ if redis.call('ZSCORE', leased, digest) then return 'leased' end
 redis.call('ZREM', ready_key(lane), digest)
 redis.call('ZREM', later, digest)
 redis.call('ZREM', deadlines, digest)
-drop_bytes(digest)
+drop_bytes({digest})
 drop_payload(digest)
 redis.call('DEL', job_key(digest))
 return 'withdrawn'

@@ -58,8 +58,7 @@ local BACK_SOON = 1000000   -- a suspect that another worker will take comes bac
 local BURIED_BEFORE = 4     -- delivery
 local ALONE_FROM = 3        -- delivery
 
-local function take_back_unconfirmed()
-  local last = redis.call('HMGET', worker, 'operation', 'granted')
+local function take_back_unconfirmed(last)
   if (tonumber(last[1]) or 0) <= confirmed then return end
   for digest, token in string.gmatch(last[2] or '', '(%x+):(%d+)') do
     if holds(digest, token) then
@@ -103,7 +102,7 @@ local function return_due_retries()
   for _, digest in ipairs(due(later)) do requeue(digest) end
 end
 
-local leases, granted = {}, {}
+local leases, granted, leased_until = {}, {}, {}
 
 local function describe(digest, job, token, verdict, slot, ends, deliveries)
   leases[#leases + 1] = {
@@ -116,9 +115,10 @@ end
 local function lease(digest, job, verdict, slot)
   local token = redis.call('HINCRBY', bucket_key, 'token', 1)
   local ends = math.max(now, slot) + lease_us
-  local deliveries = redis.call('HINCRBY', job_key(digest), 'deliveries', 1)
-  redis.call('HSET', job_key(digest), 'token', int(token))
-  redis.call('ZADD', leased, int(ends), digest)
+  local deliveries = tonumber(job.deliveries) + 1
+  redis.call('HSET', job_key(digest), 'token', int(token), 'deliveries', deliveries)
+  leased_until[#leased_until + 1] = int(ends)
+  leased_until[#leased_until + 1] = digest
   granted[#granted + 1] = digest .. ':' .. int(token)
   describe(digest, job, int(token), verdict, slot, ends, deliveries)
 end
@@ -180,8 +180,8 @@ local function hand_out_job(bucket, digest, job, calls)
   return 'uncalled'
 end
 
-local function hand_out_next(bucket, lane, calls)
-  local digest = pop(ready, bucket_key, lane)
+local function hand_out_next(bucket, lanes, lane, calls)
+  local digest = pop(lanes, lane)
   local job = read_job(digest)
   if job then return hand_out_job(bucket, digest, job, calls) end
   forget(digest)
@@ -214,17 +214,25 @@ end
 
 -- Jobs to be ended uncalled leave without a permit. From its third delivery on a job is a suspect,
 -- alone with its worker, or a poison payload would bury its neighbours.
-local function hand_out(bucket, quota)
+local function hand_out_from(lanes, bucket, quota, cost)
   local calls, uncalled = 0, 0
-  local cost = suspects > 0 and 'wait' or hand_out_claimed(bucket, quota)
   while true do
     if cost == 'uncalled' then uncalled = uncalled + 1 end
     if cost == 'call' or cost == 'alone' then calls = calls + 1 end
     if cost == 'alone' or cost == 'wait' or calls >= quota or uncalled >= SKIPS then return calls end
-    local lane = next_lane(ready, bucket_key)
+    local lane = next_lane(lanes)
     if not lane then return calls end
-    cost = hand_out_next(bucket, lane, calls)
+    cost = hand_out_next(bucket, lanes, lane, calls)
   end
+end
+
+local function hand_out(bucket, quota)
+  local cost = suspects > 0 and 'wait' or hand_out_claimed(bucket, quota)
+  local lanes = load_lanes(ready, bucket_key)
+  local calls = hand_out_from(lanes, bucket, quota, cost)
+  save_lanes(lanes, bucket_key)
+  if #leased_until > 0 then redis.call('ZADD', leased, unpack(leased_until)) end
+  return calls
 end
 
 -- A held job keeps its token, and is not taken back if this reply is lost: the worker has it still.
@@ -256,12 +264,13 @@ local function next_due()
   return int(soonest)
 end
 
-if operation < (tonumber(redis.call('HGET', worker, 'operation')) or 0) then
+local last = redis.call('HMGET', worker, 'operation', 'granted')
+if operation < (tonumber(last[1]) or 0) then
   return {'1000000', '1000000', 0, '-1', int(interval), '0', '', 0, '', int(now)}
 end
 -- Tokens start at the time, so that a lost bucket never repeats one.
 redis.call('HSETNX', bucket_key, 'token', int(now))
-take_back_unconfirmed()
+take_back_unconfirmed(last)
 local living = sign_of_life()
 return_ended_leases()
 return_due_retries()

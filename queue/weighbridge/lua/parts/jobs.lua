@@ -24,12 +24,14 @@ local function add_bytes(digest, size)
   if redis.call('HSETNX', key, digest, size) == 1 then redis.call('HINCRBY', key, 'sum', size) end
 end
 
-local function drop_bytes(digest)
-  local key = ARGV[1] .. 'bytes'
-  local size = redis.call('HGET', key, digest)
-  if not size then return end
-  redis.call('HDEL', key, digest)
-  redis.call('HINCRBY', key, 'sum', -size)
+local function drop_bytes(digests)
+  if #digests == 0 then return end
+  local key, sum = ARGV[1] .. 'bytes', 0
+  for _, size in ipairs(redis.call('HMGET', key, unpack(digests))) do
+    sum = sum + (tonumber(size or 0) or 0)
+  end
+  if redis.call('HDEL', key, unpack(digests)) == 0 then return end
+  redis.call('HINCRBY', key, 'sum', -sum)
   if redis.call('HLEN', key) == 1 then redis.call('DEL', key) end
 end
 
@@ -37,7 +39,7 @@ end
 local function forget(digest)
   redis.call('ZREM', ARGV[1] .. 'deadlines', digest)
   redis.call('UNLINK', replies_key(digest))
-  drop_bytes(digest)
+  drop_bytes({digest})
   drop_payload(digest)
 end
 
