@@ -157,9 +157,9 @@ class Executor:
         return await self._call(held, held.body)
 
     async def _call(self, held: HeldLease, body: bytes) -> Decision:
-        lease = held.lease
+        lease, tokens = held.lease, None
         try:
-            with anyio.fail_after(held.ends_at - anyio.current_time()):
+            with anyio.CancelScope(deadline=held.ends_at):
                 tokens = await self._counter.count(body, lease.betas)
         except PermanentFailure as error:
             failed = self._failed(lease, error.failure_code, str(error), lease.attempts + 1)
@@ -171,7 +171,7 @@ class Executor:
             return Release(error.failure_code, refusal=refusal)
         except KeyRefused as error:
             return Release(error.failure_code, key_refused=str(error))
-        except TimeoutError:
+        if tokens is None:
             late = PassingFailure("timeout", "the lease ended before the answer came")
             return self._retry(held, late)
         self._log.debug("job_counted", digest=lease.digest[:12], attempts=lease.attempts + 1)

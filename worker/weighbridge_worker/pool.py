@@ -24,7 +24,8 @@ from weighbridge.scripts import Scripts
 from weighbridge.settings import QueueSettings
 from weighbridge_worker.calls import Counter, KeyRefused, PassingFailure
 from weighbridge_worker.ceiling import Ceiling
-from weighbridge_worker.executor import Executor, HeldLease, Release
+from weighbridge_worker.crew import GIVE_BACK_S, Crew
+from weighbridge_worker.executor import Executor, HeldLease
 from weighbridge_worker.feedback import Feedback
 from weighbridge_worker.followup import FollowUp
 from weighbridge_worker.health import HealthFacts, HealthReport, judge
@@ -43,9 +44,6 @@ from weighbridge_worker.traced import traced_counter, traced_executor
 
 PATIENCE = 7
 """Failed probes in a row, about a minute, after which a worker leaves that may."""
-
-GIVE_BACK_S = 2.0
-"""How long a stopped worker may take to give its leases back."""
 
 ASK_S = 0.5
 """How long a look at the fleet may hold up the answer to a health probe."""
@@ -121,8 +119,7 @@ class Pool:
             self._log,
             max_attempts=worker.max_attempts,
         )
-        self._executor = traced_executor(executor, spans)
-        self._follow_up = FollowUp(
+        follow_up = FollowUp(
             self._jobs,
             self._bucket,
             self._settler,
@@ -133,8 +130,13 @@ class Pool:
             self._probed,
             self._log,
         )
+        self._crew = Crew(
+            traced_executor(executor, spans).decide,
+            follow_up.carry_out,
+            self._taker.finished,
+            self._log,
+        )
         self._reporter = Reporter(redis, scripts, self._tally, self._draining, worker=name)
-        self._tasks: TaskGroup
 
     def drain(self) -> None:
         """Take no more, finish what is in flight, then let ``run`` return."""
@@ -201,15 +203,17 @@ class Pool:
         rpm = 60_000_000 // limit.interval_us
         self._log.info("started", rpm=rpm, concurrency=self._worker.concurrency)
         async with self._settling:
-            await self._settling.start(self._settler.run)
+            self._settling.start_soon(self._settler.run)
             with self._stopping:
-                async with anyio.create_task_group() as self._tasks:
+                async with anyio.create_task_group() as tasks:
+                    await tasks.start(self._crew.run)
                     task_status.started()
-                    self._tasks.start_soon(self._intake.run)
-                    self._tasks.start_soon(self._reporter.run)
-                    self._tasks.start_soon(self._scope.run)
-                    self._tasks.start_soon(self._starter.run)
+                    tasks.start_soon(self._intake.run)
+                    tasks.start_soon(self._reporter.run)
+                    tasks.start_soon(self._scope.run)
+                    tasks.start_soon(self._starter.run)
                     await self._taker.run()
+                    self._crew.dismiss()
                     # Leaving the group waits for the calls in flight, for as long as a drain may.
             await self._taker.give_back()
             self._settler.close()
@@ -227,20 +231,7 @@ class Pool:
         self.drain()
 
     def _start(self, held: HeldLease) -> None:
-        self._tasks.start_soon(self._work, held)
-
-    async def _work(self, held: HeldLease) -> None:
-        try:
-            decision = await self._executor.decide(held)
-            await self._follow_up.carry_out(held, decision)
-        except anyio.get_cancelled_exc_class():
-            with anyio.move_on_after(GIVE_BACK_S, shield=True):
-                await self._follow_up.carry_out(held, Release("stopped"))
-            raise
-        except Exception as error:  # a bug must not end the worker; the lease ends by itself
-            digest = held.lease.digest[:12]
-            self._log.error("call_crashed", digest=digest, error=type(error).__name__)
-            self._taker.finished(held)
+        self._crew.start(held)
 
     def _key_refused(self, code: str, message: str) -> None:
         if self._leaves_if_refused:

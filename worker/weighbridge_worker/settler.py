@@ -1,11 +1,8 @@
 """Ends jobs: what completes together is settled together."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import anyio
-from anyio.abc import TaskStatus
-from anyio.streams.memory import MemoryObjectSendStream
 from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
@@ -40,7 +37,10 @@ class Settler:
         self._in_flight = in_flight
         self._log = log
         self._gather_until = 0.0
-        self._send: MemoryObjectSendStream[_Ending]
+        # No bound of its own: no more verdicts wait here than the worker has places.
+        self._waiting: list[_Ending] = []
+        self._told = anyio.Event()
+        self._closed = False
         self.settled_at: float | None = None
         """When results were last settled, by the loop's clock."""
         self.unsettled_since: float | None = None
@@ -50,26 +50,28 @@ class Settler:
         """Hand a verdict in."""
         if self.unsettled_since is None:
             self.unsettled_since = anyio.current_time()
-        self._send.send_nowait((held, decision))
+        self._waiting.append((held, decision))
+        self._told.set()
 
     def close(self) -> None:
         """Let ``run`` return once everything handed in is settled."""
-        self._send.close()
+        self._closed = True
+        self._told.set()
 
-    async def run(self, *, task_status: TaskStatus[None]) -> None:
-        """Settle batch by batch until closed; started once verdicts can be handed in."""
-        # No bound of its own: no more verdicts wait here than the worker has places.
-        self._send, receive = anyio.create_memory_object_stream[_Ending](math.inf)
-        with self._send, receive:
-            task_status.started()
-            async for first in receive:
-                await self._gather()
-                batch = [first]
-                while len(batch) < BATCH and receive.statistics().current_buffer_used:
-                    batch.append(receive.receive_nowait())
-                await self._settle(batch)
-                waiting = receive.statistics().current_buffer_used
-                self.unsettled_since = anyio.current_time() if waiting else None
+    async def run(self) -> None:
+        """Settle batch by batch until closed."""
+        while await self._any():
+            await self._gather()
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            await self._settle(batch)
+            self.unsettled_since = anyio.current_time() if self._waiting else None
+
+    async def _any(self) -> bool:
+        """Wait for a verdict; False if none will come."""
+        while not self._waiting and not self._closed:
+            self._told = anyio.Event()
+            await self._told.wait()
+        return bool(self._waiting)
 
     async def _gather(self) -> None:
         """Let more verdicts come in, if any may."""

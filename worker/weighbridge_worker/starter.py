@@ -52,11 +52,11 @@ class Starter:
 
     async def _until_due(self) -> None:
         while not self._draining.is_set():
-            self._changed = anyio.Event()
             wait_s = None
             if self._waiting:
                 wait_s = self._waiting[0][0] - anyio.current_time()
                 if wait_s <= 0:
                     return
+            self._changed = anyio.Event()
             with anyio.move_on_after(wait_s):
                 await self._changed.wait()
