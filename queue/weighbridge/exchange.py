@@ -1,6 +1,6 @@
 """What the scripts take and give: one record a direction, times in µs and relative."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from weighbridge.records import Job, Lease
@@ -134,6 +134,7 @@ class TakeReply:
         failing: whose calls mostly fail: the ``fleet`` began to hold by this visit; or only this
             ``worker``'s, for others are answered; or nobody's, empty.
         now_us: the moment of the visit by the server's clock.
+        payloads: those that came along, by their leases' tokens; others are to be read.
     """
 
     visit_us: int
@@ -147,6 +148,7 @@ class TakeReply:
     failing: Failing
     now_us: int
     leases: tuple[Lease, ...]
+    payloads: dict[int, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The workers' side of the queue: take, settle, release, retry."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from redis.exceptions import OutOfMemoryError, RedisError
@@ -48,10 +48,21 @@ class Jobs:
         """Visit the queue once."""
         return await self._scripts.take(self._taking, request)
 
-    async def payloads(self, leases: Sequence[Lease]) -> list[bytes | None]:
-        """Read the canonical bodies of leased jobs, None where one vanished."""
-        keys = [self._keys.payload(lease.digest) for lease in leases]
-        return await read_values(self._redis, keys)
+    async def payloads(
+        self, leases: Sequence[Lease], at_hand: Mapping[int, bytes]
+    ) -> dict[int, bytes | None]:
+        """Give the canonical bodies of leased jobs by token, None where one vanished.
+
+        Args:
+            at_hand: those that came along with the leases.
+        """
+        bodies: dict[int, bytes | None] = dict(at_hand)
+        absent = [lease for lease in leases if not lease.verdict and lease.token not in at_hand]
+        if absent:
+            keys = [self._keys.payload(lease.digest) for lease in absent]
+            texts = await read_values(self._redis, keys)
+            bodies |= {lease.token: text for lease, text in zip(absent, texts, strict=True)}
+        return bodies
 
     async def wait_for_doorbell(self, timeout_s: float) -> None:
         """Sleep until a submit rings or the time is over."""

@@ -119,6 +119,7 @@ class Scripts:
             failing=_text(failing),
             now_us=int(now),
             leases=tuple(_lease(row) for row in leases),
+            payloads={int(row[1]): row[-1] for row in leases if row[-1]},
         )
 
     async def settle(
@@ -283,7 +284,7 @@ def _submission_args(submission: Submission) -> list[Arg]:
 
 def _lease(row: Sequence[Any]) -> Lease:
     digest, token, verdict, slot, ends, *rest = row
-    deliveries, attempts, lane, model, betas, producer, age, trace = rest
+    deliveries, attempts, lane, model, betas, producer, age, trace, _ = rest
     return Lease(
         digest=_text(digest),
         token=int(token),

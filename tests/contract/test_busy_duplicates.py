@@ -69,7 +69,7 @@ class Busy:
             if isinstance(leases, int):
                 await anyio.sleep(0.001)
                 continue
-            payloads = await queue.jobs.payloads(leases)
-            self.without_payload += payloads.count(None)
+            payloads = await queue.jobs.payloads(leases, {})
+            self.without_payload += list(payloads.values()).count(None)
             self.calls.update(queue.names(leases))
             await queue.settle(*leases)

@@ -25,6 +25,7 @@ from weighbridge_worker.leases import Leases
 from weighbridge_worker.outcomes import Outcomes
 from weighbridge_worker.standing import Standing
 from weighbridge_worker.taker_settings import TakerSettings
+from weighbridge_worker.waits import Waits
 from weighbridge_worker.window import Window
 
 EARLY_US = 500
@@ -65,8 +66,7 @@ class Taker:
         self.standing = Standing()
         self._outcomes = Outcomes()
         self._server_clock = ServerClock()
-        self._place_freed = anyio.Event()
-        self._idle = anyio.CancelScope()
+        self._waits = Waits(jobs, draining)
         self._operation = 0
         self._confirmed = 0
         self._turn_at: float | None = None
@@ -96,13 +96,13 @@ class Taker:
         """Note a slot that is used: the call begins."""
         self.standing.met(held.operation)
         self._window.met(held.lease.token)
-        self._place_freed.set()
+        self._waits.tell()
 
     def finished(self, held: HeldLease) -> None:
         """Free a lease's place."""
         self._leases.end(held.lease.token)
         self._window.given_up(held.lease.token)
-        self._place_freed.set()
+        self._waits.tell()
 
     def missed(self, held: HeldLease) -> None:
         """Keep a job whose slot was missed, with its payload, for the next visit."""
@@ -112,8 +112,7 @@ class Taker:
         )
         if held.missed and least:
             self.standing.missed_again(held.operation)
-        self._place_freed.set()
-        self._idle.cancel()
+        self._waits.wake()
 
     def key_refused(self, code: str) -> None:
         """Take no more than a probe until the endpoint accepts our key.
@@ -123,7 +122,7 @@ class Taker:
         """
         if self.standing.bar("key_refused"):
             self._log.error("key_refused", code=code)
-            self._idle.cancel()
+            self._waits.wake()
 
     def key_accepted(self) -> None:
         """Take again."""
@@ -132,8 +131,7 @@ class Taker:
 
     def wake(self) -> None:
         """End a wait, so that a drain need not sit it out."""
-        self._idle.cancel()
-        self._place_freed.set()
+        self._waits.wake()
 
     async def run(self) -> None:
         """Take until the drain; then give back what missed its slot."""
@@ -145,7 +143,7 @@ class Taker:
                 await self._until_next(reply)
             except RedisError as error:
                 self._gone(error)
-                await self._rest(random.uniform(0.1, 1.0))  # noqa: S311 - jitter
+                await self._waits.rest(random.uniform(0.1, 1.0))  # noqa: S311 - jitter
         await self._give_back_safely(self._leases.missed)
 
     async def give_back(self) -> None:
@@ -172,7 +170,7 @@ class Taker:
         read = reply.now_us / 1_000_000
         self._server_clock.learn(asked_at=requested_at, read=read, replied_at=replied_at)
         fresh = [lease for lease in reply.leases if not self._leases.waits(lease.token)]
-        bodies = await self._jobs.payloads(fresh) if fresh else []
+        body_of = await self._jobs.payloads(fresh, reply.payloads)
         # Confirmed only now: what a lost reply or a failed read granted is taken back, unharmed.
         self._confirmed = self._operation
         self._turn_at = replied_at + reply.visit_us / 1_000_000
@@ -182,7 +180,6 @@ class Taker:
         self._ceiling.follow(reply.interval_us)
         if reply.leases:
             self.standing.began(anyio.current_time() - requested_at)
-        body_of = {lease.token: body for lease, body in zip(fresh, bodies, strict=True)}
         for lease in reply.leases:
             self._begin(lease, body_of, reply)
         return reply
@@ -230,7 +227,7 @@ class Taker:
         ends = (reply.now_us + lease.ends_us) / 1_000_000
         held = HeldLease(
             lease,
-            before.body if before is not None else body_of[lease.token],
+            before.body if before is not None else body_of.get(lease.token),
             slot_at=slot_at,
             forfeit_at=slot_at + grace_s(reply.interval_us),
             ends_at=clock.possibly_from(ends),
@@ -248,59 +245,30 @@ class Taker:
     async def _until_next(self, reply: TakeReply) -> None:
         """Sleep until a visit can bring something: a place, a turn, a job."""
         if (rest_s := self.standing.rest_s()) > 0:
-            await self._rest(min(rest_s, POLL_S))
+            await self._waits.rest(min(rest_s, POLL_S))
         elif self._leases.busy and (reply.alone or self._leases.suspects):
-            await self._until_empty()
+            # Hold nothing: a suspect wants a worker to itself.
+            await self._waits.until(lambda: not self._leases.busy)
         elif reply.left or self._leases.missed:
             if self._window.room:
                 # Before its turn there is no slot; what has come free by then takes one visit.
-                await self._rest(min(reply.visit_us, reply.longest_us) / 1_000_000)
+                await self._waits.rest(min(reply.visit_us, reply.longest_us) / 1_000_000)
             else:
-                await self._until_window_opens()
-            await self._until_place_freed()
+                await self._waits.until(self._window_opens)
+            await self._waits.until(self._has_place)
         elif self._leases.busy >= self._settings.concurrency:
-            await self._until_place_freed()
+            await self._waits.until(self._has_place)
         else:
             self._turn_at = None
             due_s = IDLE_S if reply.due_us is None else reply.due_us / 1_000_000
-            await self._wait_for_doorbell(min(IDLE_S, max(due_s, 0.01)))
+            await self._waits.for_doorbell(min(IDLE_S, max(due_s, 0.01)))
 
-    @property
-    def _full(self) -> bool:
-        return self._leases.busy >= self._settings.concurrency or not self._window.room
+    def _has_place(self) -> bool:
+        return self._leases.busy < self._settings.concurrency and self._window.room > 0
 
-    async def _until_place_freed(self) -> None:
-        with anyio.move_on_after(POLL_S):
-            while self._full and not self._draining.is_set():
-                await self._until_told()
-
-    async def _until_window_opens(self) -> None:
-        """Meet half of the slots ahead: more often would be a visit a slot."""
-        with anyio.move_on_after(POLL_S):
-            while self._window.room < max(1, self._window.size // 2):
-                if self._draining.is_set():
-                    return
-                await self._until_told()
-
-    async def _until_empty(self) -> None:
-        """Hold nothing: a suspect wants a worker to itself. A look now and then shows we live."""
-        with anyio.move_on_after(POLL_S):
-            while self._leases.busy:
-                await self._until_told()
-
-    async def _until_told(self) -> None:
-        self._place_freed = anyio.Event()
-        await self._place_freed.wait()
-
-    async def _wait_for_doorbell(self, timeout_s: float) -> None:
-        with anyio.CancelScope() as self._idle:
-            if not self._draining.is_set():
-                await self._jobs.wait_for_doorbell(timeout_s)
-
-    async def _rest(self, seconds: float) -> None:
-        if seconds > 0:
-            with anyio.move_on_after(seconds):
-                await self._draining.wait()
+    def _window_opens(self) -> bool:
+        """Half of the slots ahead are met: more often would be a visit a slot."""
+        return self._window.room >= max(1, self._window.size // 2)
 
     def _gone(self, error: RedisError) -> None:
         if not self._away:

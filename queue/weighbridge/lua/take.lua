@@ -20,10 +20,12 @@
 --       interval_us, generation, hold, alone (1: a suspect waits until this worker holds nothing),
 --       failing ('fleet': by this visit the fleet holds, for most calls fail; 'worker': only this
 --       one's do), now_us, lease…}; a lease: {digest, token, verdict, slot_us, ends_us, deliveries,
---       attempts, lane, model, betas, producer, age_us, trace}; a held job that another worker has by
---       now comes back with the verdict `lost`; times are relative to now
+--       attempts, lane, model, betas, producer, age_us, trace, payload ('' if it is to be read)}; a
+--       held job that another worker has by now comes back with the verdict `lost`; times are relative
+--       to now
 --@include numbers
 --@include jobs
+--@include payloads
 --@include claim
 --@include lanes
 --@include stranded
@@ -104,15 +106,15 @@ end
 
 local leases, granted, leased_until = {}, {}, {}
 
-local function describe(digest, job, token, verdict, slot, ends, deliveries)
+local function describe(digest, job, token, verdict, slot, ends, deliveries, payload)
   leases[#leases + 1] = {
     digest, token, verdict, int(math.max(0, slot - now)), int(ends - now), deliveries,
     tonumber(job.attempts), job.lane, job.model, job.betas, job.producer,
-    int(now - tonumber(job.submitted)), job.trace or '',
+    int(now - tonumber(job.submitted)), job.trace or '', payload or '',
   }
 end
 
-local function lease(digest, job, verdict, slot)
+local function lease(digest, job, verdict, slot, payload)
   local token = redis.call('HINCRBY', bucket_key, 'token', 1)
   local ends = math.max(now, slot) + lease_us
   local deliveries = tonumber(job.deliveries) + 1
@@ -120,7 +122,7 @@ local function lease(digest, job, verdict, slot)
   leased_until[#leased_until + 1] = int(ends)
   leased_until[#leased_until + 1] = digest
   granted[#granted + 1] = digest .. ':' .. int(token)
-  describe(digest, job, int(token), verdict, slot, ends, deliveries)
+  describe(digest, job, int(token), verdict, slot, ends, deliveries, payload)
 end
 
 local function read_job(digest)
@@ -159,16 +161,17 @@ local alone = 0
 -- `alone`, a slot and no more for this worker now; `wait`, no more either.
 local function hand_out_job(bucket, digest, job, calls)
   local delivery = tonumber(job.deliveries) + 1
-  if redis.call('EXISTS', payload_key(digest)) == 0 then
+  local size, payload = pack_payload(digest)
+  if size == 0 then
     lease(digest, job, 'payload_missing', now)
   elseif delivery >= BURIED_BEFORE then
     lease(digest, job, 'poison', now)
   elseif delivery < ALONE_FROM then
-    lease(digest, job, '', use_slot(bucket))
+    lease(digest, job, '', use_slot(bucket), payload)
     return 'call'
   elseif empty_handed and calls == 0 then
     end_claim(bucket_key, digest)
-    lease(digest, job, '', use_slot(bucket))
+    lease(digest, job, '', use_slot(bucket), payload)
     return 'alone'
   elseif claim_suspect(bucket_key, ARGV[2], digest, now) then
     requeue(digest)
@@ -241,7 +244,7 @@ local function serve_held(bucket, quota)
   for i = FIRST_HELD, #ARGV, 2 do
     local digest, token = ARGV[i], ARGV[i + 1]
     if not holds(digest, token) then
-      leases[#leases + 1] = {digest, token, 'lost', '0', '0', 0, 0, 'batch', '', '', '', '0', ''}
+      leases[#leases + 1] = {digest, token, 'lost', '0', '0', 0, 0, 'batch', '', '', '', '0', '', ''}
     elseif served < quota then
       local slot = use_slot(bucket)
       local ends = slot + lease_us
