@@ -50,8 +50,7 @@ class ParentLink:
         """Do as the parent orders; runs until cancelled, or until the parent is gone."""
         task_status.started()
         while True:
-            await anyio.wait_readable(self._link)
-            orders = self._link.recv(16)
+            orders = await received(self._link)
             if not orders:
                 log.warning("parent_gone")
                 drain()
@@ -60,6 +59,15 @@ class ParentLink:
                 stop()
             elif DRAIN in orders:
                 drain()
+
+
+async def received(link: socket.socket) -> bytes:
+    """Wait for what the other end sends; nothing once that is gone."""
+    await anyio.wait_readable(link)
+    try:
+        return link.recv(16)
+    except ConnectionError:  # it has left something unread
+        return b""
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import anyio
 from anyio.abc import Process
 from structlog.typing import FilteringBoundLogger
 
-from weighbridge_worker.cli.parent_link import DRAIN, STOP
+from weighbridge_worker.cli.parent_link import DRAIN, STOP, received
 from weighbridge_worker.cli.stop_signals import heed_signals
 from weighbridge_worker.logs import make_logger
 from weighbridge_worker.settings import WorkerSettings
@@ -78,8 +78,7 @@ class WorkerProcess:
             return status
 
     async def _hear(self, link: socket.socket) -> None:
-        await anyio.wait_readable(link)
-        if line := link.recv(16):
+        if line := await received(link):
             self.port = int(line)
         self.heard.set()
 
