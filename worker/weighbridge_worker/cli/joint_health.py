@@ -22,9 +22,11 @@ from weighbridge_worker.health_server import health_server
 
 T = TypeVar("T")
 
-ANSWER = aiohttp.ClientTimeout(total=2.5)
-"""A process takes half a second for its health at most, two seconds for its metrics; a probe asks
-for three in all."""
+HEALTH_S = 2.5
+"""A process takes half a second at most, on a server that hangs; a probe waits for three."""
+
+METRICS_S = 5.0
+"""The same and two seconds more; a scraper waits for ten."""
 
 OWN = ("weighbridge_worker_", "process_")
 """Families that differ from process to process."""
@@ -124,7 +126,7 @@ async def _of_each(
 async def _report(process: Reporting) -> HealthReport:
     if not process.port:
         return _unready("it has not started yet", live=True)
-    body = await _ask(process.port, "/ready")
+    body = await _ask(process.port, "/ready", HEALTH_S)
     if not body:
         return _unready("it does not answer", live=False)
     return msgspec.json.decode(body, type=HealthReport)
@@ -135,16 +137,17 @@ def _unready(why: str, *, live: bool) -> HealthReport:
 
 
 async def _metrics(process: Reporting) -> bytes:
-    return await _ask(process.port, "/metrics") if process.port else b""
+    return await _ask(process.port, "/metrics", METRICS_S) if process.port else b""
 
 
-async def _ask(port: int, path: str) -> bytes:
-    """Ask a process; nothing if it stays silent."""
+async def _ask(port: int, path: str, within_s: float) -> bytes:
+    """Ask a process; nothing if it stays silent, or breaks."""
+    patience = aiohttp.ClientTimeout(total=within_s)
     try:
         async with (
-            aiohttp.ClientSession(timeout=ANSWER) as session,
+            aiohttp.ClientSession(timeout=patience) as session,
             session.get(f"http://127.0.0.1:{port}{path}") as answer,
         ):
-            return await answer.read()
+            return await answer.read() if answer.status != 500 else b""
     except (aiohttp.ClientError, TimeoutError):
         return b""
