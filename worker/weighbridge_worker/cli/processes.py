@@ -86,10 +86,10 @@ class WorkerProcess:
         """Have it drain or stop; one that has not started holds nothing, and is ended."""
         if self._link is None or self.ended:
             return
-        with suppress(OSError):  # it has just gone
+        with suppress(OSError):  # it has just gone, and both would say so
             self._link.send(word)
-        if self._process is not None and not self.started:
-            self._process.terminate()
+            if self._process is not None and not self.started:
+                self._process.terminate()
 
 
 class Processes:
