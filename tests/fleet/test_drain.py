@@ -81,10 +81,14 @@ async def finish(url: str, home: Path, stand_in: Sandbox) -> None:
     assert await live_jobs(url) == 0
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
 async def test_a_drain_under_load_finishes_its_calls_and_gives_the_rest_back(
-    redis_url: str, tmp_path: Path
+    redis_url: str, tmp_path: Path, processes: str
 ) -> None:
-    async with held_calls(redis_url, tmp_path) as (stand_in, worker):
+    async with held_calls(redis_url, tmp_path, WEIGHBRIDGE_PROCESSES=processes) as (
+        stand_in,
+        worker,
+    ):
         worker.send_signal(signal.SIGTERM)
         await until(lambda: _only_calls_leased(redis_url, stand_in), within_s=20)
         stand_in.gate.open()
@@ -101,10 +105,14 @@ async def _only_calls_leased(url: str, stand_in: Sandbox) -> bool:
         return int(await redis.zcard(KEYS.leased)) == stand_in.gate.held
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
 async def test_a_second_signal_gives_back_at_once_what_is_in_flight(
-    redis_url: str, tmp_path: Path
+    redis_url: str, tmp_path: Path, processes: str
 ) -> None:
-    async with held_calls(redis_url, tmp_path) as (stand_in, worker):
+    async with held_calls(redis_url, tmp_path, WEIGHBRIDGE_PROCESSES=processes) as (
+        stand_in,
+        worker,
+    ):
         worker.send_signal(signal.SIGTERM)
         await until(lambda: _only_calls_leased(redis_url, stand_in), within_s=20)
         worker.send_signal(signal.SIGINT)

@@ -18,7 +18,11 @@ from weighbridge_worker.sandbox import Sandbox
 async def fleet(
     url: str, home: Path, size: int, stand_in: Sandbox, *, rpm: int, **settings: str
 ) -> AsyncIterator[list["subprocess.Popen[bytes]"]]:
-    """Run worker processes while the block runs; kill what is left of them."""
+    """Run worker commands while the block runs; kill what is left of them.
+
+    Each may be the parent of several processes; the block begins when all of them work.
+    """
+    expected = size * int(settings.get("WEIGHBRIDGE_PROCESSES", "1"))
     words, env = command_as_role(
         ["worker"],
         environment(
@@ -40,7 +44,7 @@ async def fleet(
         async with Redis.from_url(url) as redis:
 
             async def all_there() -> bool:
-                return bool(await redis.zcard("{weighbridge}:1:workers") >= size)
+                return bool(await redis.zcard("{weighbridge}:1:workers") >= expected)
 
             await until(all_there, within_s=60)
         yield workers

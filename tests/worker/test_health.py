@@ -1,13 +1,10 @@
 """A worker's health: the judgement, and what a real worker says of itself as things go wrong."""
 
-import http.client
-import json
 import os
 import signal
 import socket
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -15,7 +12,9 @@ from redis import Redis
 from support.commands import environment, run, started
 from support.own_server import own_server
 from support.pools import Answers, running_pool, until
+from support.probes import get
 from support.processes import eventually
+from support.topologies import free_ports
 
 from weighbridge import Client
 from weighbridge.connection import connect
@@ -160,30 +159,10 @@ async def _report_at(pool: Pool, at: float, monkeypatch: pytest.MonkeyPatch) -> 
         return await pool.health()
 
 
-def get(port: int, path: str) -> tuple[int, dict[str, Any]]:
-    """Ask a worker's probe; status 0 while nobody listens."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-    except ConnectionError:
-        return 0, {}
-    finally:
-        connection.close()
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_stopped_server_makes_a_worker_unready_but_not_dead_until_it_goes_on(
     tmp_path: Path,
 ) -> None:
-    port = free_port()
+    [port] = free_ports(1)
     with own_server(tmp_path / "server") as server:
         env = environment(
             tmp_path,

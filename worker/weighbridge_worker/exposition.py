@@ -19,8 +19,13 @@ READ_S = 2.0
 
 def written(families: Iterable[Metric], accept: str) -> tuple[bytes, str]:
     """Write families, and the process's own, in the form that an ``Accept`` header asks for."""
+    own = ProcessCollector(registry=None).collect()
+    return encoded([*own, *families], accept)
+
+
+def encoded(families: Iterable[Metric], accept: str) -> tuple[bytes, str]:
+    """Write families in the form that an ``Accept`` header asks for; gives the content type."""
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
     registry.register(_Collected(list(families)))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type

@@ -4,6 +4,7 @@
 It runs on the worker's own loop, so that a loop that stands still does not answer.
 """
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -20,18 +21,24 @@ Expose = Callable[[str], Awaitable[tuple[bytes, str]]]
 
 @asynccontextmanager
 async def health_server(
-    report: Callable[[], Awaitable[HealthReport]], expose: Expose, host: str, port: int
+    report: Callable[[], Awaitable[HealthReport]],
+    expose: Expose,
+    host: str,
+    port: int,
+    *,
+    listener: socket.socket | None = None,
 ) -> AsyncIterator[None]:
     """Answer while the block runs; port 0 answers nothing.
 
     Args:
         report: judges the worker.
         expose: writes its metrics.
+        listener: answer here, not at the address.
 
     Raises:
         SettingsError: the address cannot be had.
     """
-    if not port:
+    if not port and listener is None:
         yield
         return
 
@@ -54,7 +61,10 @@ async def health_server(
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await _listen(runner, host, port)
+        if listener is not None:
+            await web.SockSite(runner, listener).start()
+        else:
+            await _listen(runner, host, port)
         yield
     finally:
         with anyio.CancelScope(shield=True):

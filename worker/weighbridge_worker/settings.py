@@ -15,6 +15,7 @@ No tier is taken for granted; they moved twice in 2026
 """
 
 MAX_RPM = 1_000_000
+MAX_PROCESSES = 64
 
 Rpm = int | Literal["auto"]
 """Calls a minute, or that they are to be found out at the start."""
@@ -80,8 +81,15 @@ class WorkerSettings:
     concurrency: int = option(
         "WEIGHBRIDGE_CONCURRENCY",
         32,
-        "Calls that one worker makes at once.",
+        "Calls that one worker makes at once; each of several processes is a worker.",
         parse=whole(1, 1000),
+    )
+    processes: int = option(
+        "WEIGHBRIDGE_PROCESSES",
+        1,
+        "Processes that `weighbridge worker` runs, each a worker of its own: about one a "
+        "processor, where one processor is too little for the limit.",
+        parse=whole(1, MAX_PROCESSES),
     )
     call_deadline_s: float = option(
         "WEIGHBRIDGE_CALL_DEADLINE",

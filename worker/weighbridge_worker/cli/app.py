@@ -18,6 +18,7 @@ from weighbridge_worker.cli.prune import prune
 from weighbridge_worker.cli.review import review
 from weighbridge_worker.cli.route import route
 from weighbridge_worker.cli.scope import scope
+from weighbridge_worker.settings import MAX_PROCESSES
 
 app = typer.Typer(
     help="Count the input tokens of Claude payloads, before anyone pays for them.",
@@ -136,11 +137,29 @@ def worker(
         int | None,
         typer.Option(min=1, max=1000, help="Calls at once [env: WEIGHBRIDGE_CONCURRENCY]."),
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_PROCESSES,
+            help="Workers, a process each, under one parent [env: WEIGHBRIDGE_PROCESSES].",
+        ),
+    ] = None,
 ) -> None:
     """Run a worker until SIGTERM, which lets it finish; a second one makes it stop at once."""
     from weighbridge_worker.cli.worker import run_worker
 
-    raise typer.Exit(run_worker(redis_url=redis, rpm=rpm, concurrency=concurrency))
+    raise typer.Exit(
+        run_worker(redis_url=redis, rpm=rpm, concurrency=concurrency, processes=processes)
+    )
+
+
+@app.command(hidden=True)
+def worker_process() -> None:
+    """Run one of several workers, as their parent starts it."""
+    from weighbridge_worker.cli.worker import run_worker_process
+
+    raise typer.Exit(run_worker_process())
 
 
 @app.command()
