@@ -1,8 +1,8 @@
 """A bare redis-py loop that makes the round trips of one of our jobs, and nothing else.
 
 Producer: look for a result, write the payload, one script that rings. Worker: BLPOP, one script
-that takes, read the payload, write the result, one script that settles and publishes. Producer:
-read the result.
+that takes and gives the payload, one that writes the result, settles and publishes. Producer: read
+the result.
 """
 
 import asyncio
@@ -17,8 +17,12 @@ from redis.asyncio import Redis
 POLL = DEFAULT_POLL = 0.0
 BULK = "MGET, SETs and RPUSHes, 128 a pipeline"
 RING = "redis.call('RPUSH', KEYS[1], ARGV[1]) return 1"
-TAKE = "return redis.call('LPOP', KEYS[1])"
-SETTLE = "redis.call('UNLINK', KEYS[1]) redis.call('PUBLISH', KEYS[2], ARGV[1]) return 1"
+TAKE = "return redis.call('GET', KEYS[1])"
+SETTLE = """
+redis.call('SET', KEYS[1], '1', 'PX', 600000)
+redis.call('UNLINK', KEYS[2])
+return redis.call('PUBLISH', KEYS[3], ARGV[1])
+"""
 
 
 class Producer:
@@ -99,13 +103,9 @@ async def _work() -> None:
         if not rung:
             continue
         job = rung[1].decode()  # type: ignore[union-attr]
-        await take(keys=["bare:none"])
-        await redis.mget([f"bare:payload:{job}"])
+        await take(keys=[f"bare:payload:{job}"])
         tick()
-        pipe = redis.pipeline(transaction=False)
-        pipe.set(f"bare:result:{job}", b"1", px=600_000)
-        await pipe.execute()
-        await settle(keys=[f"bare:payload:{job}", "bare:done"], args=[job])
+        await settle(keys=[f"bare:result:{job}", f"bare:payload:{job}", "bare:done"], args=[job])
 
 
 def run_worker(concurrency: int, poll: float) -> None:
