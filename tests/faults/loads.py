@@ -16,6 +16,9 @@ from weighbridge.records import Outcome
 from weighbridge_worker.sandbox import Sandbox
 from weighbridge_worker.sandbox.weighing import weigh
 
+LARGE = " and so on" * 1000
+"""Makes a payload that does not travel with its lease: its worker reads it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -74,7 +77,9 @@ class ProducersLedger:
 
         async def bodies() -> AsyncGenerator[dict[str, Any], None]:
             while len(self.loads) < size or not enough.is_set():
-                self.loads.append(make_load(f"lorry {len(self.loads)} of {seed}"))
+                number = len(self.loads)
+                pages = LARGE if number % 8 == 0 else ""
+                self.loads.append(make_load(f"lorry {number} of {seed}{pages}"))
                 yield self.loads[-1].body
 
         async for item in wb.count_many(bodies(), in_flight=200):

@@ -20,7 +20,7 @@ Step = Callable[[Stage, Worker], Awaitable[bool]]
 
 
 async def before_its_call(stage: Stage, worker: Worker) -> bool:
-    """Keep the payloads of its new leases from it."""
+    """Keep the large payloads of its new leases from it."""
     return await _trapped(stage, worker, PAYLOAD, forwards=True)
 
 
