@@ -61,7 +61,8 @@ class Mailbox:
 
     def expects_submitted(self, digest: str) -> bool:
         """Whether somebody here waits for this digest, and its job is in the queue."""
-        return any(expectation.submitted for expectation in self._expected.get(digest, []))
+        waiting = self._expected.get(digest)
+        return waiting is not None and any(expectation.submitted for expectation in waiting)
 
     @contextmanager
     def expecting(self, expectation: Expectation) -> Iterator[None]:

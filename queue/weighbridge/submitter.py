@@ -1,6 +1,6 @@
 """From a checked payload to an answer or a place in the queue."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -62,7 +62,11 @@ class Submitter:
         self._max_bytes = max_bytes
 
     async def submit(
-        self, asked: Sequence[Submission], *, fresh: bool = False
+        self,
+        asked: Sequence[Submission],
+        *,
+        fresh: bool = False,
+        before: Callable[[Sequence[int]], None] | None = None,
     ) -> list[Admission | QueueFull]:
         """Answer jobs from the cache, and put the others into the queue.
 
@@ -71,6 +75,7 @@ class Submitter:
 
         Args:
             fresh: pass over what is cached and count again.
+            before: told the indexes of those that go into the queue, before they do.
         """
         jobs = [submission.job for submission in asked]
         admitted: dict[int, Admission | QueueFull] = {}
@@ -84,6 +89,8 @@ class Submitter:
             waiting = [index for index in range(len(jobs)) if index not in admitted]
             if not waiting:
                 return [admitted[index] for index in range(len(jobs))]
+            if before is not None:
+                before(waiting)
             settled = await self._enqueue(asked, waiting, admitted, forced)
             found = await self._answer_from_cache(jobs, settled, admitted, forced)
             forced.update(set(settled) - found)
@@ -115,9 +122,10 @@ class Submitter:
                 found.add(index)
             else:
                 passing[index] = text
-        async with anyio.create_task_group() as tasks:
-            for index, text in passing.items():
-                tasks.start_soon(self._retract, index, jobs[index].digest, text, forced)
+        if passing:
+            async with anyio.create_task_group() as tasks:
+                for index, text in passing.items():
+                    tasks.start_soon(self._retract, index, jobs[index].digest, text, forced)
         return found
 
     async def _retract(self, index: int, digest: str, text: bytes, forced: set[int]) -> None:
