@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
+import msgspec
 from anyio.abc import TaskGroup
 
 from weighbridge.connection import queue_errors
@@ -42,8 +43,7 @@ LEAVE_S = 5.0
 """How long ending a run may take, the withdrawal of its jobs included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One payload's outcome; ``index`` is its place in the input, ``digest`` None if refused."""
 
     index: int

@@ -92,9 +92,9 @@ def check_payload(
 
 def _text(raw: object, max_bytes: int) -> bytes | None:
     """Give a body's JSON text; None for a mapping."""
-    if isinstance(raw, Mapping):
-        return None
     if not isinstance(raw, bytes | str):
+        if isinstance(raw, Mapping):
+            return None
         raise MalformedPayload(f"a {type(raw).__name__} is no payload: send JSON text or a dict")
     text = encoded(raw) if isinstance(raw, str) else raw
     _check_size(len(text), max_bytes)

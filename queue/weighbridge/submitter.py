@@ -1,12 +1,13 @@
 """From a checked payload to an answer or a place in the queue."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
+import msgspec
+from msgspec.structs import replace
 
-from weighbridge.connection import RedisClient, read_values
+from weighbridge.connection import Command, RedisClient, read_values
 from weighbridge.errors import QueueFull, WeighbridgeError
 from weighbridge.exchange import Submission, SubmitReply
 from weighbridge.keys import Keys
@@ -27,8 +28,7 @@ everybody at a base URL with a wrong path.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """A job that is in the queue, or whose result was there already."""
 
     cache: CacheUse
@@ -143,13 +143,16 @@ class Submitter:
         forced: set[int],
     ) -> list[int]:
         """Submit once; returns those that were settled a moment ago."""
-        await self._store_payloads([asked[index].job for index in waiting])
         reply = await self._scripts.submit(
             self._redis,
-            [replace(asked[index], force=index in forced) for index in waiting],
+            [
+                replace(asked[index], force=True) if index in forced else asked[index]
+                for index in waiting
+            ],
             waiter=self._waiter,
             max_queue=self._max_queue,
             max_bytes=self._max_bytes,
+            after=[self._store(asked[index].job) for index in waiting],
         )
         settled = []
         for index, status in zip(waiting, reply.statuses, strict=True):
@@ -165,15 +168,13 @@ class Submitter:
                 settled.append(index)
         return settled
 
-    async def _store_payloads(self, jobs: Sequence[Job]) -> None:
-        """Write payloads by plain SET, before the submit.
+    def _store(self, job: Job) -> Command:
+        """Write a payload by plain SET, before the submit; in its round trip, as the slot is one.
 
         NX: a live job's payload must not get a TTL back, should we die before our submit.
         """
-        pipe = self._redis.pipeline(transaction=False)
-        for job in jobs:
-            pipe.set(self._keys.payload(job.digest), job.payload.body, px=ORPHAN_TTL_MS, nx=True)
-        await pipe.execute()
+        key = self._keys.payload(job.digest)
+        return ("SET", key, job.payload.body, "PX", ORPHAN_TTL_MS, "NX")
 
 
 def _lasting(text: bytes) -> Result | None:
