@@ -18,7 +18,7 @@ from redis.exceptions import (
 
 from weighbridge.cluster import ClusterClient, PatientPipeline
 from weighbridge.errors import QueueUnreachable, ResultTimeout, SettingsError, WeighbridgeError
-from weighbridge.link import link_of
+from weighbridge.link import LINKS
 from weighbridge.retries import never, over_a_blip, over_a_failover, server_error
 from weighbridge.sentinel import primary
 from weighbridge.server_url import FORMS, ServerUrl, parse_server_url
@@ -87,7 +87,7 @@ def _client(server: ServerUrl, timeout_s: float, retry: Retry) -> RedisClient:
         said: dict[str, Any] = dict(parse_url(server.plain))
         check_files(said)
         if server.kind == "single":
-            kind = link_of(said.pop("connection_class", Connection))
+            kind = LINKS[said.pop("connection_class", Connection)]
             return Redis.from_pool(ConnectionPool(kind, **options | said))
         return _several(server, options | said)
     except (ValueError, AttributeError, TypeError) as error:

@@ -1,8 +1,8 @@
 """Connections that spend less on a command than redis-py's own.
 
 Those pack every argument in Python, start a task for every write and a timer for every reply, which
-is more than all else that a command of a pipeline takes. Here hiredis packs, and there is a task or
-a timer only where there is something to wait for.
+is more than all else that a command of a pipeline takes. Here hiredis packs, if it is there, and a
+task or a timer is made only where there is something to wait for.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -23,13 +23,15 @@ if HIREDIS_AVAILABLE or TYPE_CHECKING:
 
 
 class Link(AbstractConnection):
-    """What every kind of connection does so, where hiredis is there."""
+    """What every kind of connection does so; stands behind redis-py's class for that kind."""
 
     _parser: Any
     check_health: Callable[[], Coroutine[Any, Any, Any]]
 
     def pack_command(self, *args: Any) -> list[bytes]:
         """Pack a command; the names of some are two words."""
+        if not HIREDIS_AVAILABLE:
+            return super().pack_command(*args)
         if " " in args[0]:
             args = (*args[0].split(), *args[1:])
         return [hiredis.pack_command(args)]
@@ -56,10 +58,14 @@ class Link(AbstractConnection):
         self,
         disable_decoding: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109 - redis-py's own
-        **how: Any,
+        *,
+        disconnect_on_error: bool | float | None = True,
+        push_request: bool | None = False,
     ) -> Any:
         """Read a reply; one that has arrived needs no time-out."""
-        if timeout is not None or disable_decoding or not self.is_connected:
+        how: Any = {"disconnect_on_error": disconnect_on_error, "push_request": push_request}
+        waits = timeout is not None or disable_decoding or not self.is_connected
+        if waits or not HIREDIS_AVAILABLE:
             return await super().read_response(disable_decoding, timeout, **how)
         reply = self._parser._reader.gets()
         if reply is NOT_ENOUGH_DATA:
@@ -74,25 +80,21 @@ class Link(AbstractConnection):
         return reply
 
 
-class TcpLink(Link, Connection):
+class TcpLink(Connection, Link):
     """Over TCP."""
 
 
-class TlsLink(Link, SSLConnection):
+class TlsLink(SSLConnection, Link):
     """Over TLS."""
 
 
-class UnixLink(Link, UnixDomainSocketConnection):
+class UnixLink(UnixDomainSocketConnection, Link):
     """Over a socket of this machine."""
 
 
-LINKS: Final[Mapping[type[AbstractConnection], type[Link]]] = (
-    {Connection: TcpLink, SSLConnection: TlsLink, UnixDomainSocketConnection: UnixLink}
-    if HIREDIS_AVAILABLE
-    else {}
-)
-
-
-def link_of(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    """Give the link for a kind of redis-py's; that kind itself where hiredis is not there."""
-    return LINKS.get(kind, kind)
+LINKS: Final[Mapping[type[AbstractConnection], type[Link]]] = {
+    Connection: TcpLink,
+    SSLConnection: TlsLink,
+    UnixDomainSocketConnection: UnixLink,
+}
+"""For the kinds that redis-py takes from a URL."""
