@@ -11,7 +11,7 @@ import anyio
 from weighbridge.connection import connect, connect_unrepeated, patience, queue_errors
 from weighbridge.count_stream import CountStream, Item
 from weighbridge.errors import UnknownJob
-from weighbridge.job_maker import JobMaker
+from weighbridge.job_maker import JobMaker, MakeJob
 from weighbridge.job_wait import JobWait
 from weighbridge.keys import Keys
 from weighbridge.mailbox import Mailbox
@@ -245,8 +245,8 @@ class Client:
         Raises:
             QueueUnreachable: the server does not answer.
         """
-        stream = self._stream(lane, betas, producer, partition, in_flight, withdraw=withdraw)
-        return stream.run(payloads, ordered=ordered)
+        make = self._jobs.maker(lane, betas, producer, partition)
+        return self._stream(make, in_flight, withdraw=withdraw).run(payloads, ordered=ordered)
 
     def count_batches(
         self,
@@ -264,25 +264,16 @@ class Client:
 
         For a caller that makes a round trip of its own for what it gets.
         """
-        stream = self._stream(lane, betas, producer, partition, in_flight, withdraw=withdraw)
+        make = self._jobs.maker(lane, betas, producer, partition)
+        stream = self._stream(make, in_flight, withdraw=withdraw)
         return stream.run_batches(payloads, ordered=ordered)
 
-    def _stream(
-        self,
-        lane: Lane,
-        betas: Iterable[str],
-        producer: str | None,
-        partition: str | None,
-        in_flight: int,
-        *,
-        withdraw: bool,
-    ) -> CountStream[RawPayload]:
-        names = tuple(betas)
+    def _stream(self, make: MakeJob, in_flight: int, *, withdraw: bool) -> CountStream[RawPayload]:
         return CountStream(
             self._tasks,
             self._submitter,
             self._mailbox,
-            lambda payload: self._jobs.make(payload, lane, names, producer, partition),
+            make,
             in_flight=in_flight,
             withdraw=self.cancel if withdraw else None,
         )

@@ -21,6 +21,7 @@ from redis.exceptions import (
     SlotNotCoveredError,
 )
 
+from weighbridge.link import LINKS
 from weighbridge.retries import PASSING, never, server_error
 from weighbridge.server_url import Host
 
@@ -63,6 +64,8 @@ class ClusterClient(RedisCluster):
             retry=never(),
             **options,
         )
+        kind = self.connection_kwargs["connection_class"]
+        self.connection_kwargs["connection_class"] = LINKS[kind]  # of the nodes that the map names
         self.commands_parser = KeyFirst()
         self._patience = retry
         self._looked_at = -LOOK_EVERY_S

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, cast
 
 import anyio
 from redis.asyncio import Redis
-from redis.asyncio.connection import parse_url
+from redis.asyncio.connection import Connection, ConnectionPool, parse_url
 from redis.asyncio.retry import Retry
 from redis.exceptions import (
     AuthenticationError,
@@ -18,6 +18,7 @@ from redis.exceptions import (
 
 from weighbridge.cluster import ClusterClient, PatientPipeline
 from weighbridge.errors import QueueUnreachable, ResultTimeout, SettingsError, WeighbridgeError
+from weighbridge.link import LINKS
 from weighbridge.retries import never, over_a_blip, over_a_failover, server_error
 from weighbridge.sentinel import primary
 from weighbridge.server_url import FORMS, ServerUrl, parse_server_url
@@ -83,10 +84,11 @@ def _client(server: ServerUrl, timeout_s: float, retry: Retry) -> RedisClient:
         "max_connections": 1000,
     }
     try:
-        said = dict(parse_url(server.plain))
+        said: dict[str, Any] = dict(parse_url(server.plain))
         check_files(said)
         if server.kind == "single":
-            return Redis.from_url(server.plain, **options)
+            kind = LINKS[said.pop("connection_class", Connection)]
+            return Redis.from_pool(ConnectionPool(kind, **options | said))
         return _several(server, options | said)
     except (ValueError, AttributeError, TypeError) as error:
         raise _no_url(f"takes {FORMS}") from error

@@ -6,19 +6,20 @@ may be left early: the tasks are cancelled, the jobs go on.
 
 import math
 import random
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
+import msgspec
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from weighbridge.connection import queue_errors
 from weighbridge.errors import PayloadError, QueueFull
 from weighbridge.exchange import Submission
+from weighbridge.gathering import Gathering, Places
 from weighbridge.mailbox import Expectation, Mailbox
 from weighbridge.records import CacheUse, Job, NotCountable, Outcome, Result, with_cache
 from weighbridge.submitter import Submitter
@@ -32,7 +33,7 @@ nobody waits for a full batch."""
 BATCH_BYTES = 8 * 2**20
 """A batch takes no more jobs once their payloads have so many bytes."""
 
-READ_AT_ONCE = 64
+READ_AT_ONCE = 128
 """Payloads read before other tasks have their turn, so that batches form: about a millisecond."""
 
 FULL_WAIT_S = 5.0
@@ -42,8 +43,7 @@ LEAVE_S = 5.0
 """How long ending a run may take, the withdrawal of its jobs included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One payload's outcome; ``index`` is its place in the input, ``digest`` None if refused."""
 
     index: int
@@ -93,11 +93,9 @@ class CountStream(Generic[P]):
         self._mailbox = mailbox
         self._make_job = make_job
         self._withdraw = withdraw
-        self._places = anyio.Semaphore(in_flight, fast_acquire=True)
-        self._send_entry: MemoryObjectSendStream[_Entry]
-        self._entries: MemoryObjectReceiveStream[_Entry]
-        self._send_item: MemoryObjectSendStream[Item | _End]
-        self._items: MemoryObjectReceiveStream[Item | _End]
+        self._places = Places(in_flight)
+        self._entries = Gathering[_Entry]()
+        self._items = Gathering[Item | _End]()
         self._expectations: dict[int, Expectation] = {}
         self._worked = anyio.Event()
 
@@ -109,7 +107,7 @@ class CountStream(Generic[P]):
             async for items in batches:
                 for item in items:
                     yield item
-                    self._places.release()
+                    self._places.give()
 
     async def run_batches(
         self, payloads: Iterable[P] | AsyncIterable[P], *, ordered: bool
@@ -118,15 +116,11 @@ class CountStream(Generic[P]):
         async with aclosing(self._started(payloads, ordered)) as batches:
             async for items in batches:
                 yield items
-                for _ in items:
-                    self._places.release()
+                self._places.give(len(items))
 
     async def _started(
         self, payloads: Iterable[P] | AsyncIterable[P], ordered: bool
     ) -> AsyncGenerator[list[Item], None]:
-        # The places bound what is on its way, so the streams need no bound of their own.
-        self._send_entry, self._entries = anyio.create_memory_object_stream[_Entry](math.inf)
-        self._send_item, self._items = anyio.create_memory_object_stream[Item | _End](math.inf)
         scope = anyio.CancelScope()
         self._tasks.start_soon(self._work, payloads, scope)
         try:
@@ -138,8 +132,6 @@ class CountStream(Generic[P]):
             with anyio.move_on_after(LEAVE_S, shield=True):
                 await self._worked.wait()
                 await self._leave()
-            for stream in (self._send_entry, self._entries, self._send_item, self._items):
-                stream.close()
 
     async def _leave(self) -> None:
         """Stop waiting for what is still on its way."""
@@ -154,9 +146,8 @@ class CountStream(Generic[P]):
     async def _as_they_come(self) -> AsyncGenerator[list[Item], None]:
         seen, total = 0, math.inf
         while seen < total:
-            received = [await self._items.receive()]
-            while len(received) < BATCH and self._items.statistics().current_buffer_used:
-                received.append(self._items.receive_nowait())
+            await self._items.wait()
+            received = self._items.take(BATCH)
             items = [item for item in received if isinstance(item, Item)]
             seen += len(items)
             if items:
@@ -188,52 +179,57 @@ class CountStream(Generic[P]):
                     try:
                         await self._read_all(payloads)
                     except Exception as error:  # the caller's iterable may raise anything
-                        self._send_item.send_nowait(_End(error=error))
+                        self._items.put(_End(error=error))
         finally:
             self._worked.set()
 
     async def _read_all(self, payloads: Iterable[P] | AsyncIterable[P]) -> None:
         index = 0
-        async for payload in _each(payloads):
-            await self._places.acquire()
-            try:
-                job = await self._make_job(payload)
-            except PayloadError as error:
-                refused = NotCountable(code=error.code, message=str(error))
-                self._send_item.send_nowait(Item(index, None, refused))
-            else:
-                self._send_entry.send_nowait(_Entry(index, job))
-            index += 1
-            if index % READ_AT_ONCE == 0:
-                await anyio.lowlevel.checkpoint()
-        self._send_item.send_nowait(_End(total=index))
+        if isinstance(payloads, AsyncIterable):
+            async for payload in payloads:
+                await self._read(index, payload)
+                index += 1
+        else:
+            for payload in payloads:
+                await self._read(index, payload)
+                index += 1
+        self._items.put(_End(total=index))
+
+    async def _read(self, index: int, payload: P) -> None:
+        if index and index % READ_AT_ONCE == 0:
+            await anyio.lowlevel.checkpoint()
+        await self._places.take()
+        try:
+            job = await self._make_job(payload)
+        except PayloadError as error:
+            refused = NotCountable(code=error.code, message=str(error))
+            self._items.put(Item(index, None, refused))
+        else:
+            self._entries.put(_Entry(index, job))
 
     async def _submit_all(self) -> None:
         try:
-            async for entry in self._entries:
-                await self._submit(self._batch(entry))
+            while True:
+                await self._entries.wait()
+                await self._submit(self._batch())
         except Exception as error:  # it is the caller's to see, and must not end the client
-            self._send_item.send_nowait(_End(error=error))
+            self._items.put(_End(error=error))
 
-    def _batch(self, first: _Entry) -> list[_Entry]:
-        batch, size = [first], len(first.job.payload.body)
-        while (
-            len(batch) < BATCH
-            and size < BATCH_BYTES
-            and self._entries.statistics().current_buffer_used
-        ):
-            batch.append(self._entries.receive_nowait())
-            size += len(batch[-1].job.payload.body)
+    def _batch(self) -> list[_Entry]:
+        batch, size = self._entries.take(BATCH), 0
+        for count, entry in enumerate(batch):
+            if size >= BATCH_BYTES:
+                self._entries.put_back(batch[count:])
+                return batch[:count]
+            size += len(entry.job.payload.body)
         return batch
 
     async def _submit(self, batch: list[_Entry]) -> None:
         """Join what this client waits for already, and submit the rest until it is admitted."""
         waiting = []
         for entry in batch:
-            joins = self._mailbox.expects_submitted(entry.job.digest)
-            expectation = self._expect(entry)
-            if joins:
-                expectation.submitted = True
+            if self._mailbox.expects_submitted(entry.job.digest):
+                self._expect(entry).submitted = True
                 entry.cache = "joined"
             else:
                 waiting.append(entry)
@@ -242,8 +238,16 @@ class CountStream(Generic[P]):
 
     async def _submit_once(self, entries: list[_Entry]) -> list[_Entry]:
         """Submit; returns those that a full queue refused, after a wait that suits its length."""
+
+        def expect(indexes: Sequence[int]) -> None:
+            for index in indexes:
+                if entries[index].index not in self._expectations:
+                    self._expect(entries[index])
+
         with queue_errors():
-            admissions = await self._submitter.submit([Submission(entry.job) for entry in entries])
+            admissions = await self._submitter.submit(
+                [Submission(entry.job) for entry in entries], before=expect
+            )
         refused, wait_s = [], 0.0
         for entry, admission in zip(entries, admissions, strict=True):
             if isinstance(admission, QueueFull):
@@ -263,7 +267,7 @@ class CountStream(Generic[P]):
         def deliver(result: Result | None) -> None:
             self._expectations.pop(entry.index, None)
             if result is None:
-                self._send_entry.send_nowait(entry)
+                self._entries.put(entry)
             else:
                 entry.result = result
                 self._finish(entry)
@@ -279,13 +283,4 @@ class CountStream(Generic[P]):
         if (expectation := self._expectations.pop(entry.index, None)) is not None:
             self._mailbox.forget(expectation)
         outcome = with_cache(entry.result, entry.cache)
-        self._send_item.send_nowait(Item(entry.index, entry.job.digest, outcome))
-
-
-async def _each(payloads: Iterable[P] | AsyncIterable[P]) -> AsyncGenerator[P, None]:
-    if isinstance(payloads, AsyncIterable):
-        async for payload in payloads:
-            yield payload
-    else:
-        for payload in payloads:
-            yield payload
+        self._items.put(Item(entry.index, entry.job.digest, outcome))

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from weighbridge.records import Payload
@@ -20,23 +20,19 @@ def digest_of(payload: Payload, *, partition: str = "", key: bytes | None = None
             guessed payload; without it SHA-256.
     """
     state = hashlib.sha256() if key is None else hmac.new(key, digestmod=hashlib.sha256)
-    state.update(b"".join(_frame(payload, partition)))
+    state.update(_frame(partition, payload.betas) + len(payload.body).to_bytes(8))
     state.update(payload.body)
     return state.hexdigest()
 
 
-def _frame(payload: Payload, partition: str) -> Iterator[bytes]:
-    """Everything before the body, lengths first, so that no two payloads read alike."""
-    yield DIGEST_SCHEME.to_bytes(8)
-    yield from _field(partition)
-    yield len(payload.betas).to_bytes(8)
-    for beta in payload.betas:
-        yield from _field(beta)
-    yield len(payload.body).to_bytes(8)
+@lru_cache(maxsize=64)
+def _frame(partition: str, betas: tuple[str, ...]) -> bytes:
+    """What stands before the body's length; lengths first, so that no two payloads read alike."""
+    texts = b"".join(_field(beta) for beta in betas)
+    return DIGEST_SCHEME.to_bytes(8) + _field(partition) + len(betas).to_bytes(8) + texts
 
 
-def _field(text: str) -> Iterator[bytes]:
+def _field(text: str) -> bytes:
     # A partition comes from outside; half a surrogate pair must not raise here.
     data = text.encode(errors="surrogatepass")
-    yield len(data).to_bytes(8)
-    yield data
+    return len(data).to_bytes(8) + data

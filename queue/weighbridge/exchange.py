@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from weighbridge.records import Job, Lease
 
 Submitted = Literal["new", "joined", "settled", "full", "full_bytes", "payload_missing"]
@@ -28,8 +30,7 @@ class SubmitReply:
     statuses: tuple[Submitted, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """A job, and how it is submitted.
 
     Args:

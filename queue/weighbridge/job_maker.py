@@ -1,12 +1,14 @@
 """From a body as somebody wrote it to a job that can be submitted, with one client's settings."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from weighbridge.preparation import Preparation, RawPayload
 from weighbridge.records import Job, Lane
 from weighbridge.settings import QueueSettings
 from weighbridge.trace_context import current_trace
+
+MakeJob = Callable[[RawPayload], Awaitable[Job]]
 
 
 class JobMaker:
@@ -40,3 +42,10 @@ class JobMaker:
         return Job(
             prepared.digest, prepared.payload, lane, submits, self._deadline_us, current_trace()
         )
+
+    def maker(
+        self, lane: Lane, betas: Iterable[str], producer: str | None, partition: str | None
+    ) -> MakeJob:
+        """Give what makes many jobs of one kind."""
+        names = tuple(betas)
+        return lambda raw: self.make(raw, lane, names, producer, partition)

@@ -13,7 +13,7 @@ from anyio.abc import TaskStatus
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from weighbridge.connection import RedisClient, read_values
+from weighbridge.connection import COMMAND_TIMEOUT_S, RedisClient, read_values
 from weighbridge.keys import Keys
 from weighbridge.records import Result, read_result
 
@@ -61,7 +61,8 @@ class Mailbox:
 
     def expects_submitted(self, digest: str) -> bool:
         """Whether somebody here waits for this digest, and its job is in the queue."""
-        return any(expectation.submitted for expectation in self._expected.get(digest, []))
+        waiting = self._expected.get(digest)
+        return waiting is not None and any(expectation.submitted for expectation in waiting)
 
     @contextmanager
     def expecting(self, expectation: Expectation) -> Iterator[None]:
@@ -77,6 +78,7 @@ class Mailbox:
         async with self._subscriber.pubsub(ignore_subscribe_messages=True) as pubsub:
             # Outside the group, which would wrap the error of a server that refuses or is gone.
             await pubsub.subscribe(self._keys.done)
+            await pubsub.get_message(timeout=COMMAND_TIMEOUT_S)  # its confirmation, and no message
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, pubsub)
                 tasks.start_soon(self._poll)

@@ -25,7 +25,7 @@ def _may_nest_deeper(raw: bytes, bound: int) -> bool:
 
     A search, not a count: it passes over an image's megabytes at the speed of memory.
     """
-    return any(_opens_more(raw, opener, bound // 2) for opener in (b"[", b"{"))
+    return _opens_more(raw, b"[", bound // 2) or _opens_more(raw, b"{", bound // 2)
 
 
 def _opens_more(raw: bytes, opener: bytes, bound: int) -> bool:

@@ -5,9 +5,10 @@ Only what decides meaning or countability is checked here; the API decides the r
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from weighbridge.canonical import arrange_body
+from weighbridge.conversation import read_conversation, write_conversation
 from weighbridge.countable import check_countable
 from weighbridge.errors import MalformedPayload, PayloadTooLarge
 from weighbridge.nesting import nests_deeper
@@ -24,20 +25,22 @@ from weighbridge.strict_json import (
 MAX_BODY_BYTES: Final = 32 * 2**20
 """The API's bound, https://platform.claude.com/docs/en/api/errors."""
 
-_DROPPED: Final = (
-    "container",
-    "diagnostics",
-    "fallback_credit_token",
-    "fallbacks",
-    "inference_geo",
-    "max_tokens",
-    "metadata",
-    "service_tier",
-    "stop_sequences",
-    "stream",
-    "temperature",
-    "top_k",
-    "top_p",
+_DROPPED: Final = frozenset(
+    {
+        "container",
+        "diagnostics",
+        "fallback_credit_token",
+        "fallbacks",
+        "inference_geo",
+        "max_tokens",
+        "metadata",
+        "service_tier",
+        "stop_sequences",
+        "stream",
+        "temperature",
+        "top_k",
+        "top_p",
+    }
 )
 """Fields of a Messages body that add no tokens and that count_tokens does not take.
 
@@ -67,28 +70,39 @@ def check_payload(
         PayloadTooLarge: more than ``max_bytes``.
         NotCountablePayload: the endpoint refuses this kind.
     """
-    body = _read(raw, max_bytes)
+    text = _text(raw, max_bytes)
+    plain = read_conversation(text, _DROPPED) if text else write_conversation(raw, _DROPPED)
+    if plain is not None:
+        names = _sorted_betas(betas, None)
+        _check_size(len(plain.body), max_bytes)
+        return Payload(plain.body, plain.model, names)
+    body = _tree(raw if text is None else text)
     names = _sorted_betas(betas, body.pop("betas", None))
     # Dropped only once they are known to be sound: a payload is malformed wherever it is.
-    write_json([body.pop(field) for field in _DROPPED if field in body])
+    if not _DROPPED.isdisjoint(body):
+        write_json([body.pop(field) for field in sorted(_DROPPED) if field in body])
     _move_output_format(body)
     model = _checked_model(body)
     _check_messages(body)
     check_countable(body)
     canonical = write_json(arrange_body(body))
     _check_size(len(canonical), max_bytes)
-    return Payload(body=canonical, model=model, betas=names)
+    return Payload(canonical, model, names)
 
 
-def _read(raw: object, max_bytes: int) -> dict[str, object]:
-    if isinstance(raw, Mapping):
-        tree = read_python(dict(raw))
-    elif isinstance(raw, bytes | str):
-        text = encoded(raw) if isinstance(raw, str) else raw
-        _check_size(len(text), max_bytes)
-        tree = read_json(text)
-    else:
+def _text(raw: object, max_bytes: int) -> bytes | None:
+    """Give a body's JSON text; None for a mapping."""
+    if not isinstance(raw, bytes | str):
+        if isinstance(raw, Mapping):
+            return None
         raise MalformedPayload(f"a {type(raw).__name__} is no payload: send JSON text or a dict")
+    text = encoded(raw) if isinstance(raw, str) else raw
+    _check_size(len(text), max_bytes)
+    return text
+
+
+def _tree(raw: object) -> dict[str, object]:
+    tree = read_python(dict(raw)) if isinstance(raw, Mapping) else read_json(cast("bytes", raw))
     if not isinstance(tree, dict):
         raise MalformedPayload("the payload must be a JSON object with model and messages")
     return tree
@@ -106,6 +120,8 @@ def _sorted_betas(given: Iterable[str], in_body: object) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(in_body, list | None):
         raise MalformedPayload("betas must be a list of names, not one text")
     names: list[object] = [*given, *(in_body or ())]
+    if not names:
+        return ()
     return tuple(sorted({beta_name(name) for name in names}))
 
 

@@ -6,9 +6,9 @@ one call of the parser's or writer's C code.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from anyio import CapacityLimiter, to_thread
 
 from weighbridge.digest import digest_of
@@ -24,8 +24,7 @@ NODE_BYTES: Final = 16
 """What a value of a mapping is taken to weigh beside its text; walking it costs time, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A checked payload and its digest."""
 
     digest: str

@@ -1,5 +1,8 @@
 """What travels: frozen records, pure data.
 
+Those that are made for every payload are structs of msgspec, which are five times as fast to make
+as frozen dataclasses.
+
 Times are integers in microseconds and waits are relative, so that no container's clock matters.
 """
 
@@ -27,8 +30,7 @@ CacheUse = Literal["hit", "joined", "miss"]
 """``hit``: the result was there; ``joined``: the job was; ``miss``: this submit made the job."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True):
     """A checked request body for count_tokens.
 
     Args:
@@ -45,8 +47,7 @@ class Payload:
         return f"Payload(model={self.model!r}, {len(self.body)} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """A payload on its way into the queue; the digest is its identity."""
 
     digest: str
@@ -85,8 +86,7 @@ class Lease:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True):
     """What a submit gives: enough to wait for the result, and to submit again if it is lost."""
 
     job: Job

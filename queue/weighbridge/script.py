@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from weighbridge.connection import RedisClient
+from weighbridge.connection import Command, RedisClient, ask_server
 
 Arg = str | bytes | int
 
@@ -38,8 +38,30 @@ class Script:
         self.source = read_source(name, flags=flags)
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(self, redis: RedisClient, keys: Sequence[str], args: Sequence[Arg]) -> Any:
+    async def __call__(
+        self,
+        redis: RedisClient,
+        keys: Sequence[str],
+        args: Sequence[Arg],
+        *,
+        after: Sequence[Command] = (),
+    ) -> Any:
+        """Run it.
+
+        Args:
+            after: commands on keys of the same slot, which go before it in the same round trip.
+
+        Raises:
+            RedisError: of the first of them that failed.
+        """
         try:
-            return await redis.evalsha(self.sha, len(keys), *keys, *args)
+            if not after:
+                return await redis.evalsha(self.sha, len(keys), *keys, *args)
+            call = ("EVALSHA", self.sha, len(keys), *keys, *args)
+            answers = await ask_server(redis, keys[0], [*after, call])
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            return answers[-1]
         except NoScriptError:
             return await redis.eval(self.source, len(keys), *keys, *args)

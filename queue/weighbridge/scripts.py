@@ -6,7 +6,7 @@ Every script is idempotent, because redis-py may send one twice.
 from collections.abc import Sequence
 from typing import Any
 
-from weighbridge.connection import RedisClient
+from weighbridge.connection import Command, RedisClient
 from weighbridge.exchange import (
     Cancelled,
     Ending,
@@ -59,14 +59,15 @@ class Scripts:
         waiter: str,
         max_queue: int,
         max_bytes: int,
+        after: Sequence[Command] = (),
     ) -> SubmitReply:
-        """Put jobs whose payloads have been SET into the queue."""
+        """Put jobs whose payloads have been SET into the queue; ``after`` may be those SETs."""
         keys = self._keys
         args: list[Arg] = [keys.prefix, waiter, max_queue, max_bytes, INBOX_GROUP]
         for submission in submissions:
             args += _submission_args(submission)
         depth, queue_bytes, interval, *statuses = await self._submit(
-            redis, (keys.deadlines, keys.bucket, keys.inbox), args
+            redis, (keys.deadlines, keys.bucket, keys.inbox), args, after=after
         )
         return SubmitReply(depth, queue_bytes, interval, tuple(_text(word) for word in statuses))
 
@@ -184,11 +185,9 @@ class Scripts:
     async def cancel(self, redis: RedisClient, digest: str, *, waiter: str) -> Cancelled:
         """Withdraw a job if nobody else waits for it."""
         keys = self._keys
-        status: Cancelled = _text(
-            await self._cancel(
-                redis, (keys.leased, keys.later, keys.deadlines), (keys.prefix, waiter, digest)
-            )
-        )
+        places = (keys.leased, keys.later, keys.deadlines)
+        args = (keys.prefix, waiter, digest)
+        status: Cancelled = _text(await self._cancel(redis, places, args))
         return status
 
     async def answer(

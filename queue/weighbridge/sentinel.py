@@ -6,6 +6,7 @@ from redis.asyncio import Redis, Sentinel
 from redis.asyncio.connection import SSLConnection
 from redis.asyncio.sentinel import SentinelManagedConnection
 
+from weighbridge.link import Link
 from weighbridge.retries import never
 from weighbridge.server_url import Host
 
@@ -13,7 +14,7 @@ ASK_S = 2.0
 """For one sentinel's answer, before the next one is asked."""
 
 
-class FollowingConnection(SentinelManagedConnection):
+class FollowingConnection(SentinelManagedConnection, Link):
     """Asks the sentinels before every attempt to connect.
 
     redis-py's own asks them once: a command that is repeated over a broken connection then goes to

@@ -106,9 +106,20 @@ def read_python(value: object, depth: int = 1) -> object:
     if depth > MAX_DEPTH:
         raise too_deep()
     if isinstance(value, dict):
-        pairs = [(_python_key(key), read_python(item, depth + 1)) for key, item in value.items()]
-        return _unique(pairs)
+        return _python_object(value, depth)
     return [read_python(item, depth + 1) for item in value]
+
+
+def _python_object(value: dict[object, object], depth: int) -> dict[str, object]:
+    found = {
+        key if type(key) is str else _python_key(key): (
+            item if type(item) is str else read_python(item, depth + 1)
+        )
+        for key, item in value.items()
+    }
+    if len(found) != len(value):
+        raise _duplicate([_python_key(key) for key in value])
+    return found
 
 
 def write_json(tree: object) -> bytes:
@@ -178,7 +189,7 @@ def _decoded(raw: bytes) -> str:
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _duplicate(pairs)
+        raise _duplicate([name for name, _ in pairs])
     return found
 
 
@@ -234,8 +245,8 @@ def too_deep() -> MalformedPayload:
     return MalformedPayload(f"nested deeper than {MAX_DEPTH} levels: send a flatter payload")
 
 
-def _duplicate(pairs: list[tuple[str, object]]) -> MalformedPayload:
-    repeated = Counter(name for name, _ in pairs).most_common(1)[0][0]
+def _duplicate(names: list[str]) -> MalformedPayload:
+    repeated = Counter(names).most_common(1)[0][0]
     key = f'the key "{repeated}"' if repeated in _NAMEABLE else "a key"
     return MalformedPayload(f"{key} stands twice in one object: parsers disagree, keep one")
 

@@ -1,9 +1,9 @@
 """Submits of many tasks together: what is asked for while one is under way goes with the next."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import anyio
 from anyio.abc import TaskGroup
 
 from weighbridge.errors import QueueUnreachable
@@ -20,16 +20,19 @@ BATCH_BYTES = 8 * 2**20
 
 @dataclass(slots=True, eq=False)
 class _Asked:
-    """One job that somebody submits, and what became of it."""
+    """One job that somebody submits, and what becomes of it."""
 
     job: Job
     fresh: bool
-    answered: anyio.Event = field(default_factory=anyio.Event)
-    answer: Admission | Exception | None = None
+    answer: asyncio.Future[Admission]
 
     def give(self, answer: Admission | Exception) -> None:
-        self.answer = answer
-        self.answered.set()
+        if self.answer.done():  # whoever asked has left
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
 
 
 class SubmitBatches:
@@ -52,15 +55,12 @@ class SubmitBatches:
             QueueFull: the queue's bound is reached.
             RedisError: the server does not answer, or refuses.
         """
-        asked = _Asked(job, fresh)
+        asked = _Asked(job, fresh, asyncio.get_running_loop().create_future())
         self._asked.append(asked)
         if not self._running:
             self._running = True
             self._tasks.start_soon(self._run)
-        await asked.answered.wait()
-        if isinstance(asked.answer, Admission):
-            return asked.answer
-        raise asked.answer or QueueUnreachable("the client was closed before it submitted the job")
+        return await asked.answer
 
     async def _run(self) -> None:
         """Submit until nobody asks any more."""
@@ -71,7 +71,7 @@ class SubmitBatches:
         finally:
             self._running = False
             for asked in [*batch, *self._asked]:  # none, unless the client was closed
-                asked.answered.set()
+                asked.give(QueueUnreachable("the client was closed before it submitted the job"))
 
     def _batch(self) -> list[_Asked]:
         """Take the next few that want the same."""

@@ -1,12 +1,13 @@
 """From a checked payload to an answer or a place in the queue."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import anyio
+import msgspec
+from msgspec.structs import replace
 
-from weighbridge.connection import RedisClient, read_values
+from weighbridge.connection import Command, RedisClient, read_values
 from weighbridge.errors import QueueFull, WeighbridgeError
 from weighbridge.exchange import Submission, SubmitReply
 from weighbridge.keys import Keys
@@ -27,8 +28,7 @@ everybody at a base URL with a wrong path.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """A job that is in the queue, or whose result was there already."""
 
     cache: CacheUse
@@ -62,7 +62,11 @@ class Submitter:
         self._max_bytes = max_bytes
 
     async def submit(
-        self, asked: Sequence[Submission], *, fresh: bool = False
+        self,
+        asked: Sequence[Submission],
+        *,
+        fresh: bool = False,
+        before: Callable[[Sequence[int]], None] | None = None,
     ) -> list[Admission | QueueFull]:
         """Answer jobs from the cache, and put the others into the queue.
 
@@ -71,6 +75,7 @@ class Submitter:
 
         Args:
             fresh: pass over what is cached and count again.
+            before: told the indexes of those that go into the queue, before they do.
         """
         jobs = [submission.job for submission in asked]
         admitted: dict[int, Admission | QueueFull] = {}
@@ -84,6 +89,8 @@ class Submitter:
             waiting = [index for index in range(len(jobs)) if index not in admitted]
             if not waiting:
                 return [admitted[index] for index in range(len(jobs))]
+            if before is not None:
+                before(waiting)
             settled = await self._enqueue(asked, waiting, admitted, forced)
             found = await self._answer_from_cache(jobs, settled, admitted, forced)
             forced.update(set(settled) - found)
@@ -115,9 +122,10 @@ class Submitter:
                 found.add(index)
             else:
                 passing[index] = text
-        async with anyio.create_task_group() as tasks:
-            for index, text in passing.items():
-                tasks.start_soon(self._retract, index, jobs[index].digest, text, forced)
+        if passing:
+            async with anyio.create_task_group() as tasks:
+                for index, text in passing.items():
+                    tasks.start_soon(self._retract, index, jobs[index].digest, text, forced)
         return found
 
     async def _retract(self, index: int, digest: str, text: bytes, forced: set[int]) -> None:
@@ -135,13 +143,16 @@ class Submitter:
         forced: set[int],
     ) -> list[int]:
         """Submit once; returns those that were settled a moment ago."""
-        await self._store_payloads([asked[index].job for index in waiting])
         reply = await self._scripts.submit(
             self._redis,
-            [replace(asked[index], force=index in forced) for index in waiting],
+            [
+                replace(asked[index], force=True) if index in forced else asked[index]
+                for index in waiting
+            ],
             waiter=self._waiter,
             max_queue=self._max_queue,
             max_bytes=self._max_bytes,
+            after=[self._store(asked[index].job) for index in waiting],
         )
         settled = []
         for index, status in zip(waiting, reply.statuses, strict=True):
@@ -157,15 +168,13 @@ class Submitter:
                 settled.append(index)
         return settled
 
-    async def _store_payloads(self, jobs: Sequence[Job]) -> None:
-        """Write payloads by plain SET, before the submit.
+    def _store(self, job: Job) -> Command:
+        """Write a payload by plain SET, before the submit; in its round trip, as the slot is one.
 
         NX: a live job's payload must not get a TTL back, should we die before our submit.
         """
-        pipe = self._redis.pipeline(transaction=False)
-        for job in jobs:
-            pipe.set(self._keys.payload(job.digest), job.payload.body, px=ORPHAN_TTL_MS, nx=True)
-        await pipe.execute()
+        key = self._keys.payload(job.digest)
+        return ("SET", key, job.payload.body, "PX", ORPHAN_TTL_MS, "NX")
 
 
 def _lasting(text: bytes) -> Result | None:

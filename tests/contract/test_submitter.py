@@ -1,12 +1,15 @@
 """The submitter: cached answers, full queues, and the races between a submit and a settle."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from support.queue_under_test import QueueUnderTest
 from support.results import counted, failed
 from support.stored_queue import ORPHAN_TTL_MS
 
+from weighbridge.connection import Command
 from weighbridge.errors import QueueFull
 from weighbridge.exchange import Submission, SubmitReply
 from weighbridge.records import Result, encode_result
@@ -174,8 +177,12 @@ async def test_an_orphan_of_an_earlier_submit_is_used(queue: QueueUnderTest) -> 
 class DyingScripts(Scripts):
     """Scripts of a producer that never gets as far as its submit."""
 
-    async def submit(self, *_: object, **__: object) -> SubmitReply:
-        """Die."""
+    async def submit(
+        self, redis: Redis, *_: object, after: Sequence[Command] = (), **__: object
+    ) -> SubmitReply:
+        """Write the payloads, and die."""
+        for command in after:
+            await redis.execute_command(*command)  # type: ignore[no-untyped-call]
         raise ConnectionResetError
 
 

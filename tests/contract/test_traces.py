@@ -1,8 +1,7 @@
 """Trace contexts travel with a job; a worker's figures stand in its hash and nowhere else."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from support.queue_under_test import QueueUnderTest
 
 from weighbridge.exchange import Submission

@@ -186,9 +186,9 @@ async def no_consumer(redis: Redis, name: str) -> bool:
 
 
 async def refused_entries_are_pending(redis: Redis, url: str) -> bool:
-    """Whether one job fills the queue and its neighbours wait in a reader's hand."""
+    """Whether one job fills the queue and a neighbour, or several, wait in a reader's hand."""
     pending = await redis.xpending(INBOX, INBOX_GROUP)
-    return await live_jobs(url) == 1 and pending["pending"] > 1
+    return await live_jobs(url) == 1 and pending["pending"] > 0
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 from support.acl import UNDER_ACL, as_user
 
-from weighbridge.connection import RedisClient, connect, connect_unrepeated
+from weighbridge.connection import Command, RedisClient, connect, connect_unrepeated
 from weighbridge.script import Arg, Script
 from weighbridge.scripts import Scripts
 
@@ -40,9 +40,16 @@ class AsRole:
         self._client = client
         self._owner = owner
 
-    async def __call__(self, redis: RedisClient, keys: Sequence[str], args: Sequence[Arg]) -> Any:
+    async def __call__(
+        self,
+        redis: RedisClient,
+        keys: Sequence[str],
+        args: Sequence[Arg],
+        *,
+        after: Sequence[Command] = (),
+    ) -> Any:
         client = self._client if redis is self._owner else redis
-        return await self._script(client, keys, args)
+        return await self._script(client, keys, args, after=after)
 
 
 def let_roles_run(scripts: Scripts, hands: Hands) -> None:

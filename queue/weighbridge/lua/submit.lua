@@ -24,17 +24,50 @@ local group = ARGV[5]
 local now = server_time()
 local TRACES = 2048 -- bytes of a job's trace contexts
 
--- Start-time fair queueing: a producer's next job stands one step after its last one, and never
--- before the lane's virtual time, so that nobody saves up turns.
-local function fair_score(lane, producer)
-  local fair = ARGV[1] .. 'fair:' .. lane
-  local virtual = tonumber(redis.call('HGET', bucket, 'virtual:' .. lane)) or 0
-  redis.call('ZREMRANGEBYSCORE', fair, '-inf', virtual)
-  return math.max(virtual, tonumber(redis.call('ZSCORE', fair, producer)) or 0) + 1
+local function queue_bytes(live)
+  local sum = redis.call('HGET', ARGV[1] .. 'bytes', 'sum')
+  -- What jobs left here that were removed by hand must not fill an empty queue.
+  if sum and live == 0 then
+    redis.call('UNLINK', ARGV[1] .. 'bytes')
+    return 0
+  end
+  return tonumber(sum) or 0
 end
 
-local function note_score(lane, producer, score)
-  redis.call('ZADD', ARGV[1] .. 'fair:' .. lane, score, producer)
+-- What one call reads once, and writes once at its end: the lanes' virtual times and the producers'
+-- last scores, the live jobs and their bytes.
+local depth = redis.call('ZCARD', deadlines)
+local counted = queue_bytes(depth)
+local bytes = counted
+local lanes = {}
+
+local function open_lane(name)
+  local lane = lanes[name]
+  if lane then return lane end
+  lane = {fair = ARGV[1] .. 'fair:' .. name, last = {}, noted = {}}
+  lane.virtual = tonumber(redis.call('HGET', bucket, 'virtual:' .. name)) or 0
+  redis.call('ZREMRANGEBYSCORE', lane.fair, '-inf', lane.virtual)
+  lanes[name] = lane
+  return lane
+end
+
+-- Start-time fair queueing: a producer's next job stands one step after its last one, and never
+-- before the lane's virtual time, so that nobody saves up turns.
+local function fair_score(name, producer)
+  local lane = open_lane(name)
+  local last = lane.last[producer] or tonumber(redis.call('ZSCORE', lane.fair, producer)) or 0
+  lane.last[producer] = last
+  return math.max(lane.virtual, last) + 1
+end
+
+local function note_score(name, producer, score)
+  lanes[name].last[producer], lanes[name].noted[producer] = score, score
+end
+
+local function write_scores()
+  for _, lane in pairs(lanes) do
+    for producer, score in pairs(lane.noted) do redis.call('ZADD', lane.fair, score, producer) end
+  end
 end
 
 -- A joining submit may lift the job into the higher lane or to a better place, never push it back.
@@ -49,30 +82,33 @@ local function improve(digest, old, lane, producer)
   end
 end
 
-local function create(job)
+local function append(fields, name, value)
+  fields[#fields + 1], fields[#fields + 2] = name, value
+end
+
+-- `passed`: a tombstone stands there.
+local function create(job, passed)
   local score = fair_score(job.lane, job.producer)
   note_score(job.lane, job.producer, score)
-  redis.call('DEL', job_key(job.digest))
-  -- A job whose hash was lost may still stand here, and would stand in two sets.
-  redis.call('ZREM', ARGV[1] .. 'leased', job.digest)
-  redis.call('ZREM', ARGV[1] .. 'later', job.digest)
-  redis.call('HSET', job_key(job.digest), 'lane', job.lane, 'producer', job.producer,
-    'model', job.model, 'betas', job.betas, 'score', score, 'deliveries', 0, 'attempts', 0,
-    'submitted', int(now))
-  if job.trace ~= '' then redis.call('HSET', job_key(job.digest), 'trace', job.trace) end
+  local fields = {'lane', job.lane, 'producer', job.producer, 'model', job.model,
+    'betas', job.betas, 'score', score, 'deliveries', 0, 'attempts', 0, 'submitted', int(now)}
+  if waiter ~= '' then append(fields, 'waiter:' .. waiter, 1) end
+  if job.trace ~= '' then append(fields, 'trace', job.trace) end
+  if passed then redis.call('DEL', job_key(job.digest)) end
+  redis.call('HSET', job_key(job.digest), unpack(fields))
   redis.call('ZADD', ready_key(job.lane), score, job.digest)
 end
 
--- What both a new and a joined job need: a lasting payload, the latest deadline, who waits.
+-- What both a new and a joined job need: a lasting payload, the latest deadline, its reply noted.
+-- Returns whether the digest had a deadline before.
 local function attach(job)
   redis.call('PERSIST', payload_key(job.digest))
-  redis.call('ZADD', deadlines, 'GT', int(now + job.deadline), job.digest)
-  if waiter ~= '' then redis.call('HSET', job_key(job.digest), 'waiter:' .. waiter, 1) end
   if job.reply ~= '' then redis.call('SADD', replies_key(job.digest), job.reply) end
   if job.entry ~= '' then
     redis.call('XACK', inbox, group, job.entry)
     redis.call('XDEL', inbox, job.entry)
   end
+  return redis.call('ZADD', deadlines, 'GT', int(now + job.deadline), job.digest) == 0
 end
 
 -- Whoever joins is noted behind who made the job, once, while there is room.
@@ -83,38 +119,38 @@ local function join_trace(job)
   redis.call('HSET', job_key(job.digest), 'trace', noted .. '\n' .. job.trace)
 end
 
-local function queue_bytes()
-  local sum = redis.call('HGET', ARGV[1] .. 'bytes', 'sum')
-  -- What jobs left here that were removed by hand must not fill an empty queue.
-  if sum and redis.call('ZCARD', deadlines) == 0 then
-    redis.call('UNLINK', ARGV[1] .. 'bytes')
-    return 0
-  end
-  return tonumber(sum) or 0
-end
-
 local function refuse(job, status)
   drop_payload(job.digest)
   return status
 end
 
+local function join(job, old)
+  improve(job.digest, {lane = old[1], score = tonumber(old[2])}, job.lane, job.producer)
+  if waiter ~= '' then redis.call('HSET', job_key(job.digest), 'waiter:' .. waiter, 1) end
+  attach(job)
+  join_trace(job)
+  return 'joined'
+end
+
 local function submit(job)
   local old = redis.call('HMGET', job_key(job.digest), 'lane', 'score', 'settled')
-  if old[1] then
-    improve(job.digest, {lane = old[1], score = tonumber(old[2])}, job.lane, job.producer)
-    attach(job)
-    join_trace(job)
-    return 'joined'
-  end
+  if old[1] then return join(job, old) end
   if old[3] and not job.force then return refuse(job, 'settled') end
-  if redis.call('ZCARD', deadlines) >= max_queue then return refuse(job, 'full') end
+  if depth >= max_queue then return refuse(job, 'full') end
   -- Only the length: the payload itself never passes through Lua.
   local size = redis.call('STRLEN', payload_key(job.digest))
   if size == 0 then return 'payload_missing' end
-  if queue_bytes() + size > max_bytes then return refuse(job, 'full_bytes') end
-  create(job)
-  add_bytes(job.digest, size)
-  attach(job)
+  if bytes + size > max_bytes then return refuse(job, 'full_bytes') end
+  create(job, old[3])
+  -- Once, whatever is repeated.
+  if redis.call('HSETNX', ARGV[1] .. 'bytes', job.digest, size) == 1 then bytes = bytes + size end
+  if attach(job) then
+    -- Its hash was lost: it may still stand here, and would stand in two sets.
+    redis.call('ZREM', ARGV[1] .. 'leased', job.digest)
+    redis.call('ZREM', ARGV[1] .. 'later', job.digest)
+  else
+    depth = depth + 1
+  end
   return 'new'
 end
 
@@ -128,6 +164,8 @@ for i = 6, #ARGV, 10 do
   if status == 'new' then fresh = fresh + 1 end
   statuses[#statuses + 1] = status
 end
+write_scores()
+if bytes > counted then redis.call('HINCRBY', ARGV[1] .. 'bytes', 'sum', bytes - counted) end
 if fresh > 0 then ring(fresh) end
 local interval = tonumber(redis.call('HGET', bucket, 'interval')) or 0
-return {redis.call('ZCARD', deadlines), queue_bytes(), interval, unpack(statuses)}
+return {depth, bytes, interval, unpack(statuses)}

@@ -1,8 +1,8 @@
 """A bare redis-py loop that makes the round trips of one of our jobs, and nothing else.
 
-Producer: look for a result, write the payload, one script that rings. Worker: BLPOP, one script
-that takes and gives the payload, one that writes the result, settles and publishes. Producer: read
-the result.
+Producer: look for a result, write the payload together with one script that rings. Worker: BLPOP,
+one script that takes and gives the payload, one that writes the result, settles and publishes.
+Producer: read the result.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ return redis.call('PUBLISH', KEYS[3], ARGV[1])
 
 
 class Producer:
-    """Submits by three round trips, and reads the result when it is told."""
+    """Submits by two round trips, and reads the result when it is told."""
 
     def __init__(self, poll: float) -> None:
         self._waiting: dict[str, asyncio.Future[None]] = {}
@@ -34,7 +34,7 @@ class Producer:
     async def __aenter__(self) -> Self:
         """Subscribe."""
         self._redis = Redis.from_url(URL)
-        self._ring = self._redis.register_script(RING)
+        self._ring = await self._redis.script_load(RING)
         self._pubsub = Redis.from_url(URL).pubsub(ignore_subscribe_messages=True)
         await self._pubsub.subscribe("bare:done")
         self._task = asyncio.create_task(self._listen())
@@ -54,14 +54,14 @@ class Producer:
                 waiting.set_result(None)
 
     async def one(self, payload: dict[str, Any]) -> str:
-        """Look, write, ring."""
+        """Look, then write and ring."""
         job = uuid.uuid4().hex
         self._waiting[job] = asyncio.get_running_loop().create_future()
         await self._redis.mget([f"bare:result:{job}"])
         pipe = self._redis.pipeline(transaction=False)
         pipe.set(f"bare:payload:{job}", json.dumps(payload), px=600_000, nx=True)
+        pipe.evalsha(self._ring, 1, "bare:bell", job)
         await pipe.execute()
-        await self._ring(keys=["bare:bell"], args=[job])
         return job
 
     async def bulk(self, payloads: Sequence[dict[str, Any]]) -> list[str]:
@@ -73,8 +73,6 @@ class Producer:
             pipe = self._redis.pipeline(transaction=False)
             for job, payload in zip(batch, payloads[start : start + 128], strict=True):
                 pipe.set(f"bare:payload:{job}", json.dumps(payload), px=600_000, nx=True)
-            await pipe.execute()
-            pipe = self._redis.pipeline(transaction=False)
             for job in batch:
                 pipe.rpush("bare:bell", job)
             await pipe.execute()

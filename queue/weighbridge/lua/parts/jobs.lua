@@ -18,12 +18,7 @@ local function drop_payload(digest)
 end
 
 -- The bytes of every live job's payload, and their sum: one hash, so that whatever is lost by hand,
--- a sum never outlives its parts. It goes with the last job. A repeated call changes nothing.
-local function add_bytes(digest, size)
-  local key = ARGV[1] .. 'bytes'
-  if redis.call('HSETNX', key, digest, size) == 1 then redis.call('HINCRBY', key, 'sum', size) end
-end
-
+-- a sum never outlives its parts. It goes with the last job.
 local function drop_bytes(digests)
   if #digests == 0 then return end
   local key, sum = ARGV[1] .. 'bytes', 0
