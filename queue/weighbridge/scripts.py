@@ -4,7 +4,6 @@ Every script is idempotent, because redis-py may send one twice.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from weighbridge.connection import Command, RedisClient
 from weighbridge.exchange import (
@@ -21,8 +20,9 @@ from weighbridge.exchange import (
     TakeRequest,
 )
 from weighbridge.keys import Keys
-from weighbridge.records import Lane, Lease
+from weighbridge.records import Lane
 from weighbridge.script import Arg, Script
+from weighbridge.script_words import read_lease, submission_args, text_of
 
 INBOX_GROUP = "workers"
 
@@ -65,11 +65,11 @@ class Scripts:
         keys = self._keys
         args: list[Arg] = [keys.prefix, waiter, max_queue, max_bytes, INBOX_GROUP]
         for submission in submissions:
-            args += _submission_args(submission)
+            args += submission_args(submission)
         depth, queue_bytes, interval, *statuses = await self._submit(
             redis, (keys.deadlines, keys.bucket, keys.inbox), args, after=after
         )
-        return SubmitReply(depth, queue_bytes, interval, tuple(_text(word) for word in statuses))
+        return SubmitReply(depth, queue_bytes, interval, tuple(text_of(word) for word in statuses))
 
     async def take(self, redis: RedisClient, request: TakeRequest) -> TakeReply:
         """Visit the queue for leases. Never send this through a client that repeats commands."""
@@ -115,11 +115,11 @@ class Scripts:
             due_us=int(due) if int(due) >= 0 else None,
             interval_us=int(interval),
             generation=int(generation),
-            hold=_text(hold),
+            hold=text_of(hold),
             alone=bool(alone),
-            failing=_text(failing),
+            failing=text_of(failing),
             now_us=int(now),
-            leases=tuple(_lease(row) for row in leases),
+            leases=tuple(read_lease(row) for row in leases),
             payloads={int(row[1]): row[-1] for row in leases if row[-1]},
         )
 
@@ -145,7 +145,7 @@ class Scripts:
         statuses = await self._settle(
             redis, (keys.leased, keys.later, keys.deadlines, keys.dead, keys.done), args
         )
-        return tuple(_text(status) for status in statuses)
+        return tuple(text_of(status) for status in statuses)
 
     async def publish(
         self, redis: RedisClient, key: str, text: bytes, *, ttl_ms: int, failed: bool
@@ -172,7 +172,7 @@ class Scripts:
         for digest, token in held:
             args += (digest, token)
         statuses = await self._release(redis, (self._keys.leased, self._keys.later), args)
-        return sum(_text(status) == "released" for status in statuses)
+        return sum(text_of(status) == "released" for status in statuses)
 
     async def retry(self, redis: RedisClient, held: Sequence[tuple[str, int, int]]) -> int:
         """Give jobs (digest, token, delay in µs) back, an attempt used; returns how many held."""
@@ -180,14 +180,14 @@ class Scripts:
         for digest, token, delay_us in held:
             args += (digest, token, delay_us)
         statuses = await self._retry(redis, (self._keys.leased, self._keys.later), args)
-        return sum(_text(status) == "retried" for status in statuses)
+        return sum(text_of(status) == "retried" for status in statuses)
 
     async def cancel(self, redis: RedisClient, digest: str, *, waiter: str) -> Cancelled:
         """Withdraw a job if nobody else waits for it."""
         keys = self._keys
         places = (keys.leased, keys.later, keys.deadlines)
         args = (keys.prefix, waiter, digest)
-        status: Cancelled = _text(await self._cancel(redis, places, args))
+        status: Cancelled = text_of(await self._cancel(redis, places, args))
         return status
 
     async def answer(
@@ -230,7 +230,7 @@ class Scripts:
         """Set, offer, pause, resume or release the limit."""
         args = (self._keys.prefix, action, interval_us, slow_start)
         interval, by_operator, paused, hold = await self._limit(redis, (self._keys.bucket,), args)
-        return LimitReply(int(interval), bool(by_operator), bool(paused), _text(hold))
+        return LimitReply(int(interval), bool(by_operator), bool(paused), text_of(hold))
 
     async def observe(self, redis: RedisClient, *, limit: int, low: bool, interval_us: int) -> int:
         """Tell the bucket what the endpoint's headers say; returns the interval in force in µs."""
@@ -256,50 +256,10 @@ class Scripts:
         """Write the scope if there is none; returns the one that stands."""
         args = [word for pair in scope.items() for word in pair]
         reply = await self._scope(redis, (self._keys.scope,), args)
-        words = [_text(word) for word in reply]
+        words = [text_of(word) for word in reply]
         return dict(zip(words[::2], words[1::2], strict=True))
 
     async def reset_scope(self, redis: RedisClient) -> list[str]:
         """Forget the scope; returns the workers that live, for whose sake it stays."""
         names = await self._scope_reset(redis, (self._keys.scope, self._keys.workers), ())
-        return [_text(name) for name in names]
-
-
-def _submission_args(submission: Submission) -> list[Arg]:
-    job = submission.job
-    return [
-        job.digest,
-        job.lane,
-        job.producer,
-        job.payload.model,
-        ",".join(job.payload.betas),
-        job.deadline_us,
-        int(submission.force),
-        submission.reply,
-        submission.entry,
-        job.trace,
-    ]
-
-
-def _lease(row: Sequence[Any]) -> Lease:
-    digest, token, verdict, slot, ends, *rest = row
-    deliveries, attempts, lane, model, betas, producer, age, trace, _ = rest
-    return Lease(
-        digest=_text(digest),
-        token=int(token),
-        verdict=_text(verdict),
-        slot_us=int(slot),
-        ends_us=int(ends),
-        deliveries=int(deliveries),
-        attempts=int(attempts),
-        lane=Lane(_text(lane)),
-        model=_text(model),
-        betas=tuple(beta for beta in _text(betas).split(",") if beta),
-        producer=_text(producer),
-        age_us=int(age),
-        trace=_text(trace),
-    )
-
-
-def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
+        return [text_of(name) for name in names]
