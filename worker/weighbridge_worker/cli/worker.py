@@ -9,6 +9,7 @@ from weighbridge.scope import make_scope
 from weighbridge.settings import QueueSettings, load
 from weighbridge_worker.cli.assembly import given_rpm, require_credentials, say
 from weighbridge_worker.cli.auto_rate import log_found, resolve_rate
+from weighbridge_worker.cli.collector import collect_less, importing
 from weighbridge_worker.cli.event_loop import fastest_loop
 from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.cli.stop_signals import heed_signals
@@ -35,9 +36,10 @@ def run_worker(*, redis_url: str | None, rpm: str | None, concurrency: int | Non
 async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
     log = make_logger(worker.log_level, worker.log_format)
     await check_server(queue, log)
-    from weighbridge_worker.counter import anthropic_counter
-    from weighbridge_worker.health_server import health_server
-    from weighbridge_worker.metrics import WorkerMetrics
+    with importing():
+        from weighbridge_worker.counter import anthropic_counter
+        from weighbridge_worker.health_server import health_server
+        from weighbridge_worker.metrics import WorkerMetrics
 
     scope = make_scope(
         base_url=worker.base_url,
@@ -55,5 +57,6 @@ async def _work(queue: QueueSettings, worker: WorkerSettings) -> None:
         ):
             await tasks.start(heed_signals, pool.drain, pool.stop)
             await counter.warm(min(WARM_CONNECTIONS, worker.concurrency))
+            collect_less()
             await pool.run()
             tasks.cancel_scope.cancel()
