@@ -41,6 +41,9 @@ KEPT_S = 300
 RPM = 12_000
 FAULTS = {"server_error": 0.005, "dropped": 0.002, "cut_body": 0.001, "hanging": 0.0001}
 SHORT = {"WEIGHBRIDGE_CACHE_TTL": str(KEPT_S), "WEIGHBRIDGE_DEAD_TTL": "60"}
+MANY = ("job", "payload", "result", "kept", "replies", "reply", "bell", "worker")
+"""Kinds of which there is a key for each job, request or worker; of the others there is one."""
+OTHERS = "all others"
 JOBS = "jobs"
 COLUMNS = [
     Column("first", "after a minute"),
@@ -89,28 +92,28 @@ def resident_kb(pid: int) -> int:
 
 def kinds(redis: "Redis") -> Sample:
     """Count the keys by kind, and the members of those that may hold many."""
-    found: Counter[str] = Counter(
-        f"keys: {kind(key.decode())}" for key in redis.scan_iter(count=1000)
-    )
+    found = Counter(kind(key.decode()) for key in redis.scan_iter(count=1000))
     sizes = {"deadlines": redis.zcard, "leased": redis.zcard, "later": redis.zcard}
     sizes |= {"workers": redis.zcard, "bytes": redis.hlen, "bucket": redis.hlen}
     sizes |= {"inbox": redis.xlen, "dead": redis.xlen, "doorbell": redis.llen}
+    keys = {f"keys: {name}": float(found[name]) for name in (*MANY, OTHERS)}
     members = {f"members: {name}": float(size(getattr(KEYS, name))) for name, size in sizes.items()}
-    return {name: float(number) for name, number in found.items()} | members
+    return keys | members
 
 
 def kind(key: str) -> str:
     """Name a key without what is its own."""
-    return key.removeprefix(KEYS.prefix).removeprefix(f"{KEYS.namespace}:1:").partition(":")[0]
+    bare = key.removeprefix(KEYS.prefix).removeprefix(f"{KEYS.namespace}:1:").partition(":")[0]
+    return bare if bare in MANY else OTHERS
 
 
 def rows(samples: Sequence[Sample], idle: Sample) -> Iterator[Row]:
     """Say of each figure where it began, where it ended and how it grew."""
     first = min(len(samples) - 1, round(60 / EVERY_S))
     half = len(samples) // 2
-    for name in dict.fromkeys(name for sample in samples for name in sample):
-        values = [sample.get(name, 0.0) for sample in samples]
-        jobs = [sample[JOBS] / 1000 for sample in samples]
+    jobs = [sample[JOBS] / 1000 for sample in samples]
+    for name in samples[0]:
+        values = [sample[name] for sample in samples]
         yield {
             "subject": name,
             "first": values[first],
