@@ -1,69 +1,134 @@
 """What a fleet of worker processes makes of a limit, judged by the stand-in's ledger.
 
 The stand-in, the workers and the producer are processes of their own on one machine; the machine's
-steal and how busy it was stand beside each figure.
+steal and how busy it was stand beside each figure, and what the workers took of the processors.
+
+From its permit to its end: the slot is read from the lease's end as it stands in the queue, the end
+is the moment at which a subscriber hears of it, both by the clock of the one machine.
 """
 
-import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import anyio
-from benchmarks.machine import observed
+from benchmarks._processes import environment, stand_in, wait_for_workers, worker, worker_figures
+from benchmarks.machine import observed, process_cpu_s
+from benchmarks.report import Column, Report, Row, parser, publish
 from redis import Redis
 
 from weighbridge import Client, Lane
+from weighbridge.keys import Keys
 from weighbridge_worker.server import ServerProcess, find_server_binary
 
-COMMAND = (sys.executable, "-m", "weighbridge_worker")
+KEYS = Keys()
 CASES = ["1@60", "2@300", "1@3000", "2@3000", "4@3000", "8@3000", "1@20000", "2@20000", "4@20000"]
 SATURATED = (0.1, 0.97)
 """The share of the calls, by order, that is looked at: neither the start nor the end."""
 
+LEASE_S = 30.0
+LOOK_S = 0.04
+"""Between two looks at the leases; a job whose call takes longer does not go by unseen."""
 
-@contextmanager
-def processes(
-    url: str, folder: Path, workers: int, rpm: int, depth: int, latency_s: float
-) -> Iterator[str]:
-    """Run a stand-in and workers; gives the stand-in's address."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "WEIGHBRIDGE_REDIS_URL": url}
-    env |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
-    words = ["sandbox", "--port", "0", "--rpm", str(rpm), "--depth", str(depth)]
-    with ExitStack() as stack:
-        sandbox = stack.enter_context(
-            subprocess.Popen(
-                [*COMMAND, *words, "--latency", str(latency_s)],
-                env=env,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-        stack.callback(sandbox.kill)
-        assert sandbox.stderr is not None
-        said = sandbox.stderr.readline() + sandbox.stderr.readline()
-        base_url = said.split("ANTHROPIC_BASE_URL=")[1].split()[0]
-        keys = {"ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_API_KEY": "bench"}
-        concurrency = max(16, int(rpm / 60 * (latency_s + 0.2) * 2 / workers))
-        keys |= {"WEIGHBRIDGE_RPM": str(rpm), "WEIGHBRIDGE_CONCURRENCY": str(concurrency)}
-        for _ in range(workers):
-            worker = stack.enter_context(
-                subprocess.Popen([*COMMAND, "worker"], env=env | keys, stderr=subprocess.DEVNULL)
-            )
-            stack.callback(worker.kill)
-        with Redis.from_url(url) as redis:
-            while redis.zcard("{weighbridge}:1:workers") < workers:
-                time.sleep(0.05)
-        yield base_url
+FIGURES_S = 2.5
+"""Workers write what they have done every two seconds."""
+
+COLUMNS = [
+    Column("slots", "calls"),
+    Column("used", "limit used", ".1%", spread=True),
+    Column("refused", "429s", spread=True),
+    Column("over", "most calls over rate × window", ".1f"),
+    Column("gap_ms", "longest gap, ms", spread=True),
+    Column("p50_ms", "slot to settled: p50 ms", spread=True),
+    Column("p99_ms", "p99 ms", spread=True),
+    Column("scripts", "scripts a call", ".2f"),
+    Column("missed", "slots missed", spread=True),
+    Column("workers_cpu", "a worker's CPU", ".0%"),
+    Column("server_cpu", "the server's", ".0%"),
+    Column("busy", "machine busy", ".0%"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A fleet, its limit, the work and the endpoint's latency."""
+
+    workers: int
+    rpm: int
+    slots: int
+    latency_s: float
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The workers' settings: room for as many calls as the limit lets be under way."""
+        concurrency = max(16, int(self.rpm / 60 * (self.latency_s + 0.2) * 2 / self.workers))
+        return {
+            "WEIGHBRIDGE_RPM": str(self.rpm),
+            "WEIGHBRIDGE_CONCURRENCY": str(concurrency),
+            "WEIGHBRIDGE_LEASE": str(LEASE_S),
+        }
+
+
+class Settlings:
+    """How long jobs took from their slots until they were heard to be settled, in their order."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._slots: dict[str, float] = {}
+        self._over = threading.Event()
+        self.took_s: list[float] = []
+        self.unseen = 0
+        """Jobs that were settled between two looks."""
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Listen while the block runs."""
+        thread = threading.Thread(target=self._listen)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _listen(self) -> None:
+        with Redis.from_url(self._url, decode_responses=True) as redis, redis.pubsub() as heard:
+            heard.subscribe(KEYS.done)
+            look_at = 0.0
+            while not self._over.is_set():
+                message = heard.get_message(ignore_subscribe_messages=True, timeout=LOOK_S)
+                now = time.time()
+                if message is not None:
+                    self._settled(message["data"].split(","), now)
+                if now >= look_at:
+                    look_at = now + LOOK_S
+                    for digest, ends_us in redis.zrange(KEYS.leased, 0, -1, withscores=True):
+                        self._slots[digest] = ends_us / 1_000_000 - LEASE_S
+
+    def _settled(self, digests: Sequence[str], now: float) -> None:
+        for digest in digests:
+            slot = self._slots.pop(digest, None)
+            if slot is None:
+                self.unseen += 1
+            else:
+                self.took_s.append(now - slot)
+
+    def figures(self) -> Row:
+        """Look at the saturated share."""
+        first, last = (int(len(self.took_s) * share) for share in SATURATED)
+        took = sorted(self.took_s[first:last])
+        at = {"p50_ms": 0.5, "p99_ms": 0.99}
+        found = {name: 1000 * took[int(len(took) * share)] for name, share in at.items() if took}
+        return found | {"unseen": self.unseen}
 
 
 async def fill(url: str, jobs: int) -> None:
@@ -74,36 +139,56 @@ async def fill(url: str, jobs: int) -> None:
             await wb.submit({"model": "claude-sonnet-5-5", "messages": [message]}, lane=Lane.BATCH)
 
 
-def measure(workers: int, rpm: int, slots: int, latency_s: float) -> dict[str, Any]:
+def measure(case: Case) -> Row:
     """Run one case."""
-    depth = 20 if rpm >= 20_000 else 10
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         server = ServerProcess(find_server_binary(), folder)
         server.start()
         stack.callback(server.stop)
-        with Redis.from_url(server.url) as redis:
-            base_url = stack.enter_context(
-                processes(server.url, folder, workers, rpm, depth, latency_s)
-            )
-            redis.config_resetstat()
-            with observed() as machine:
-                anyio.run(fill, server.url, slots)
-                while redis.zcard("{weighbridge}:1:deadlines"):
-                    time.sleep(0.1)
-            calls = redis.info("commandstats")
-        with urllib.request.urlopen(f"{base_url}/_sandbox/ledger") as answer:
+        redis = stack.enter_context(Redis.from_url(server.url))
+        env = environment(server.url, folder) | case.env
+        depth = 20 if case.rpm >= 20_000 else 10
+        endpoint = stack.enter_context(
+            stand_in(env, rpm=case.rpm, depth=depth, latency_s=case.latency_s)
+        )
+        pids = [stack.enter_context(worker(env, endpoint.base_url)) for _ in range(case.workers)]
+        wait_for_workers(redis, case.workers)
+        seen = drained(redis, server.url, case, pids)
+        time.sleep(FIGURES_S)
+        seen["missed"] = worker_figures(redis).slots_missed
+        with urllib.request.urlopen(f"{endpoint.base_url}/_sandbox/ledger") as answer:
             attempts = json.load(answer)["attempts"]
-    return figures(attempts, rpm) | {
-        "workers": workers,
-        "rpm": rpm,
-        "scripts": calls["cmdstat_evalsha"]["calls"] / len(attempts),
-        "steal": machine["steal"],
-        "busy": machine["busy"],
-    }
+    seen["scripts"] /= len(attempts)
+    return figures(attempts, case.rpm) | seen
 
 
-def figures(attempts: list[dict[str, Any]], rpm: int) -> dict[str, Any]:
+def drained(redis: "Redis", url: str, case: Case, pids: Sequence[int]) -> Row:
+    """Fill the queue and wait until it is empty; returns what that took."""
+    server_pid = redis.info("server")["process_id"]
+    redis.config_resetstat()
+    settlings = Settlings(url)
+    before, server_before = sum(map(process_cpu_s, pids)), process_cpu_s(server_pid)
+    began = time.monotonic()
+    with observed() as machine, settlings.watched():
+        anyio.run(fill, url, case.slots)
+        while redis.zcard(KEYS.deadlines):
+            time.sleep(0.1)
+    elapsed = time.monotonic() - began
+    return (
+        {
+            "workers": case.workers,
+            "rpm": case.rpm,
+            "workers_cpu": (sum(map(process_cpu_s, pids)) - before) / elapsed / case.workers,
+            "server_cpu": (process_cpu_s(server_pid) - server_before) / elapsed,
+            "scripts": redis.info("commandstats")["cmdstat_evalsha"]["calls"],
+        }
+        | settlings.figures()
+        | machine
+    )
+
+
+def figures(attempts: list[dict[str, Any]], rpm: int) -> Row:
     """Judge the attempts."""
     times = sorted(attempt["at"] for attempt in attempts)
     first, last = (int(len(times) * share) for share in SATURATED)
@@ -126,37 +211,22 @@ def most_over(times: list[float], rate: float) -> float:
     return worst
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Write rows as a Markdown table."""
-    head = (
-        "| workers | limit | calls | limit used | 429s | most calls over rate × window |"
-        " longest gap | scripts a call | machine busy | steal |\n" + "|---" * 10 + "|"
-    )
-    return "\n".join(
-        [head]
-        + [
-            f"| {row['workers']} | {row['rpm']:,}/min | {row['slots']:,} | {row['used']:.1%} |"
-            f" {row['refused']} | {row['over']:.1f} | {row['gap_ms']:.0f} ms |"
-            f" {row['scripts']:.2f} | {row['busy']:.0%} | {row['steal']:.1%} |"
-            for row in rows
-        ]
-    )
-
-
 def main(arguments: Sequence[str] = ()) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="a fleet against a limit")
-    parser.add_argument("cases", nargs="*", default=CASES, help="workers@rpm")
-    parser.add_argument("--seconds", type=float, default=15.0, help="of saturated work a case")
-    parser.add_argument("--latency", type=float, default=0.1, help="of the stand-in, seconds")
-    options = parser.parse_args(arguments)
-    rows = []
-    for case in options.cases:
-        workers, rpm = map(int, case.split("@"))
-        slots = max(200, int(rpm / 60 * options.seconds))
-        rows.append(measure(workers, rpm, slots, options.latency))
-        print(json.dumps(rows[-1]), file=sys.stderr)
-    print(table(rows))
+    options_of = parser("a fleet against a limit", rounds=1)
+    options_of.add_argument("cases", nargs="*", default=CASES, help="workers@rpm")
+    options_of.add_argument("--seconds", type=float, default=15.0, help="of saturated work a case")
+    options_of.add_argument("--latency", type=float, default=0.15, help="of the stand-in, seconds")
+    options = options_of.parse_args(arguments)
+    report = Report(f"A fleet against a limit, {options.latency * 1000:g} ms a call", COLUMNS)
+    for _ in range(options.rounds):
+        for name in options.cases:
+            workers, rpm = map(int, name.split("@"))
+            slots = max(200, int(rpm / 60 * options.seconds))
+            row = measure(Case(workers, rpm, slots, options.latency))
+            report.rows.append({"subject": f"{workers} at {rpm:,}/min"} | row)
+            print(json.dumps(report.rows[-1]), file=sys.stderr)
+    publish(report, options)
 
 
 if __name__ == "__main__":

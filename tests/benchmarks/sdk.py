@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import anyio
-from benchmarks.fleet import COMMAND
+from benchmarks._processes import COMMAND
 from benchmarks.machine import observed, process_cpu_s, wait_for_quiet
 from benchmarks.report import Column, Report, Row, parser, publish
 from benchmarks.systems.system import make_payload

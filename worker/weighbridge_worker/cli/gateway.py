@@ -1,6 +1,5 @@
 """``weighbridge gateway``: the HTTP service, drained by SIGTERM or Ctrl-C."""
 
-import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import anyio
 
 from weighbridge.errors import SettingsError
 from weighbridge.settings import QueueSettings, load
+from weighbridge_worker.cli.collector import collect_less
 from weighbridge_worker.cli.event_loop import fastest_loop
 from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.cli.stop_signals import heed_signals
@@ -49,17 +49,7 @@ async def _serve(queue: QueueSettings, settings: "GatewaySettings") -> None:
         server = GatewayServer(gateway)
         await tasks.start(heed_signals, server.stop, server.stop_now)
         log.info("gateway_started", base_url=server.base_url, open=gateway.tenants is None)
-        _collect_less()
+        collect_less()
         await server.run()
         log.info("gateway_stopped")
         tasks.cancel_scope.cancel()
-
-
-def _collect_less() -> None:
-    """Spare the collector what is there now and stays, and most of its looks at what is new.
-
-    An answer leaves no cycles behind, but its objects set the collector off all the time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)

@@ -10,6 +10,7 @@ from weighbridge.scope import make_scope
 from weighbridge.settings import QueueSettings, load
 from weighbridge_worker.cli.assembly import given_rpm, require_credentials, say
 from weighbridge_worker.cli.auto_rate import log_found, resolve_rate
+from weighbridge_worker.cli.collector import collect_less, importing
 from weighbridge_worker.cli.event_loop import fastest_loop
 from weighbridge_worker.cli.exit_status import ExitStatus
 from weighbridge_worker.cli.stop_signals import heed_signals
@@ -66,9 +67,10 @@ def run_worker_process() -> int:
 async def _work(queue: QueueSettings, worker: WorkerSettings, parent: "ParentLink | None") -> None:
     log = make_logger(worker.log_level, worker.log_format)
     await check_server(queue, log)
-    from weighbridge_worker.counter import anthropic_counter
-    from weighbridge_worker.health_server import health_server
-    from weighbridge_worker.metrics import WorkerMetrics
+    with importing():
+        from weighbridge_worker.counter import anthropic_counter
+        from weighbridge_worker.health_server import health_server
+        from weighbridge_worker.metrics import WorkerMetrics
 
     scope = make_scope(
         base_url=worker.base_url,
@@ -92,5 +94,6 @@ async def _work(queue: QueueSettings, worker: WorkerSettings, parent: "ParentLin
             if parent is not None:
                 await tasks.start(parent.heed, pool.drain, pool.stop, log)
             await counter.warm(min(WARM_CONNECTIONS, worker.concurrency))
+            collect_less()
             await pool.run(task_status=parent or anyio.TASK_STATUS_IGNORED)
             tasks.cancel_scope.cancel()
