@@ -1,9 +1,9 @@
 """Which failures of a connection are worth a repetition, and for how long."""
 
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, TypeVar, cast
 
-import anyio
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import (
@@ -87,11 +87,11 @@ class PatientRetry(LinkRetry):
         with_failure_count: bool = False,
     ) -> T:
         """Do it until it succeeds, within the bounds."""
-        ends_at = anyio.current_time() + self._for_s
+        ends_at = monotonic() + self._for_s
 
         def may_pass(error: Exception) -> bool:
             passes = (is_retryable or _may_pass)(error)
-            return passes and anyio.current_time() < ends_at
+            return passes and monotonic() < ends_at
 
         return await super().call_with_retry(do, fail, may_pass, with_failure_count)
 
