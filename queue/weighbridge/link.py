@@ -8,7 +8,6 @@ task or a timer is made only where there is something to wait for.
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio.connection import (
     AbstractConnection,
     Connection,
@@ -20,6 +19,12 @@ from redis.utils import HIREDIS_AVAILABLE
 
 if HIREDIS_AVAILABLE or TYPE_CHECKING:
     import hiredis
+try:
+    from redis._parsers.hiredis import NOT_ENOUGH_DATA
+except ImportError:  # redis-py names no such thing in public, and may call it otherwise one day
+    NOT_ENOUGH_DATA = None
+
+LOOKS_AHEAD: Final = HIREDIS_AVAILABLE and NOT_ENOUGH_DATA is not None
 
 
 class Link(AbstractConnection):
@@ -65,7 +70,7 @@ class Link(AbstractConnection):
         """Read a reply; one that has arrived needs no time-out."""
         how: Any = {"disconnect_on_error": disconnect_on_error, "push_request": push_request}
         waits = timeout is not None or disable_decoding or not self.is_connected
-        if waits or not HIREDIS_AVAILABLE:
+        if waits or not LOOKS_AHEAD:
             return await super().read_response(disable_decoding, timeout, **how)
         reply = self._parser._reader.gets()
         if reply is NOT_ENOUGH_DATA:
