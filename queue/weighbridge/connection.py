@@ -18,7 +18,7 @@ from redis.exceptions import (
 
 from weighbridge.cluster import ClusterClient, PatientPipeline
 from weighbridge.errors import QueueUnreachable, ResultTimeout, SettingsError, WeighbridgeError
-from weighbridge.link import LINKS
+from weighbridge.link import LINKS, ResetAfterHandshake
 from weighbridge.retries import never, over_a_blip, over_a_failover, server_error
 from weighbridge.sentinel import primary
 from weighbridge.server_url import FORMS, ServerUrl, parse_server_url
@@ -184,7 +184,8 @@ def queue_error(error: RedisError) -> WeighbridgeError:
         return QueueUnreachable(
             "the Redis server is full (maxmemory); let the queue drain, or give it more memory"
         )
-    if (refusal := tls_refusal(error)) is not None:
+    refusal = str(error) if isinstance(error, ResetAfterHandshake) else tls_refusal(error)
+    if refusal is not None:
         return QueueUnreachable(refusal)
     if isinstance(error, MovedError):
         return QueueUnreachable(

@@ -14,8 +14,10 @@ from redis.asyncio.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ResponseError  # noqa: A004 - redis-py's own
 from redis.utils import HIREDIS_AVAILABLE
+
+from weighbridge.tls import tls_refusal
 
 if HIREDIS_AVAILABLE or TYPE_CHECKING:
     import hiredis
@@ -89,8 +91,33 @@ class TcpLink(Connection, Link):
     """Over TCP."""
 
 
+class ResetAfterHandshake(ConnectionError):
+    """A server cut a TLS link before its first reply.
+
+    With TLS 1.3 it judges our certificate after the handshake, and its reason is lost where it cuts
+    the link over what it has not read.
+    """
+
+
 class TlsLink(SSLConnection, Link):
     """Over TLS."""
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Have the first exchange; says what a reset in it may mean."""
+        try:
+            await super().on_connect_check_health(check_health)
+        except ConnectionError as error:
+            if not isinstance(error.__context__, OSError) or tls_refusal(error):
+                raise
+            raise ResetAfterHandshake(
+                "the Redis server cuts the link after the TLS handshake; it seems that it "
+                + (
+                    "does not accept our client certificate"
+                    if self.certfile
+                    else "asks for a client certificate: set WEIGHBRIDGE_REDIS_CERT and"
+                    " WEIGHBRIDGE_REDIS_KEY to the files of one that its CA signed"
+                )
+            ) from None
 
 
 class UnixLink(UnixDomainSocketConnection, Link):

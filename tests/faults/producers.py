@@ -13,6 +13,9 @@ from support.pools import until
 
 from weighbridge.submitter import ORPHAN_TTL_MS
 
+NO_KEY = -2
+"""What PTTL says of a payload that never arrived: it is sent together with the submit."""
+
 
 async def producers_killed(run: Run) -> FaultReport:
     """Row 34: an orphaned payload goes by itself; a job that was submitted is done."""
@@ -34,7 +37,7 @@ async def producers_killed(run: Run) -> FaultReport:
         ledger = stage.producers(submitted)
         for load in orphans:
             left_ms = await stage.redis.pttl(KEYS.payload(load.digest))
-            if not 0 < left_ms <= ORPHAN_TTL_MS:
+            if left_ms != NO_KEY and not 0 < left_ms <= ORPHAN_TTL_MS:
                 broken.append(f"an orphaned payload has {left_ms} ms left")
         if any(stage.producers(orphans).calls[load.sha256] for load in orphans):
             broken.append("an orphaned payload was called for")
