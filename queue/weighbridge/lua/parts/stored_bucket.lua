@@ -1,18 +1,24 @@
--- Where the bucket lives: one hash, read and written whole.
+-- Where the bucket lives: one hash, read whole; what has changed is written, for few fields do, and
+-- a replica and the append-only file get all that is.
 local function load_bucket(key, now, default_interval)
   local names = {'hold', unpack(BUCKET_FIELDS)}
   local values, fields = redis.call('HMGET', key, unpack(names)), {}
   for i, name in ipairs(names) do fields[name] = values[i] or nil end
-  return open_bucket(fields, now, default_interval)
+  local bucket = open_bucket(fields, now, default_interval)
+  bucket.stored = fields
+  return bucket
 end
 
 local function save_bucket(key, bucket)
-  local pairs_ = {'hold', bucket.hold}
+  local changed = {'hold', bucket.hold}
   for _, name in ipairs(BUCKET_FIELDS) do
-    pairs_[#pairs_ + 1] = name
-    pairs_[#pairs_ + 1] = int(bucket[name])
+    local value = bucket[name]
+    if value ~= tonumber(bucket.stored[name]) then
+      changed[#changed + 1] = name
+      changed[#changed + 1] = int(value)
+    end
   end
-  redis.call('HSET', key, unpack(pairs_))
+  redis.call('HSET', key, unpack(changed))
 end
 
 -- Permits by minute, so that a look from outside sees the rate in use.
