@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import pytest
 from support.pools import until
 
@@ -116,3 +117,16 @@ async def test_a_stop_gives_back_what_is_under_way() -> None:
         (0, Release("stopped")),
         (1, Release("stopped")),
     ]
+
+
+async def test_a_lease_that_comes_amid_a_stop_is_given_back() -> None:
+    work = Work()
+    work.gate.set()
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(work.crew.run)
+        work.crew.start(held(0))
+        await until(partial(work.has_ended, 1))
+        tasks.cancel_scope.cancel()
+        await anyio.lowlevel.cancel_shielded_checkpoint()  # the idle task has been told
+        work.crew.start(held(1))
+    assert work.carried_out[1:] == [(1, Release("stopped"))]

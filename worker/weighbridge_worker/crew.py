@@ -47,19 +47,26 @@ class Crew:
         async with self._tasks:
             task_status.started()
             await self._dismissed.wait()
-            while self._idle:
-                self._idle.pop().set_result(None)
+            while self._hand_over(None):
+                pass
 
     def start(self, held: HeldLease) -> None:
         """Begin the work on a lease."""
-        if self._idle:
-            self._idle.pop().set_result(held)
-        else:
+        if not self._hand_over(held):
             self._tasks.start_soon(self._serve, held)
 
     def dismiss(self) -> None:
         """Let ``run`` return once all work has ended."""
         self._dismissed.set()
+
+    def _hand_over(self, held: HeldLease | None) -> bool:
+        """Give a lease, or the word to go, to an idle task; False if there is none."""
+        while self._idle:
+            following = self._idle.pop()
+            if not following.done():  # a stop cancels them all
+                following.set_result(held)
+                return True
+        return False
 
     async def _serve(self, first: HeldLease) -> None:
         held: HeldLease | None = first
