@@ -31,6 +31,7 @@ async def wrong_policy(run: Run) -> FaultReport:
             broken.append("the worker started")
         elif "noeviction" not in said or "Traceback" in said or said.count("\n") > 2:
             broken.append(f"it said: {said[:200]!r}")
+        stage.fleet.workers.remove(worker)
         await stage.redis.config_set("maxmemory-policy", "noeviction")
         ledger = stage.producers(make_loads(run.size, seed=run.seed))
         await stage.fleet.start()
