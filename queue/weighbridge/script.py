@@ -44,21 +44,21 @@ class Script:
         keys: Sequence[str],
         args: Sequence[Arg],
         *,
-        after: Sequence[Command] = (),
+        first: Sequence[Command] = (),
     ) -> Any:
         """Run it.
 
         Args:
-            after: commands on keys of the same slot, which go before it in the same round trip.
+            first: commands on keys of the same slot, sent before it in the same round trip.
 
         Raises:
             RedisError: of the first of them that failed.
         """
         try:
-            if not after:
+            if not first:
                 return await redis.evalsha(self.sha, len(keys), *keys, *args)
             call = ("EVALSHA", self.sha, len(keys), *keys, *args)
-            answers = await ask_server(redis, keys[0], [*after, call])
+            answers = await ask_server(redis, keys[0], [*first, call])
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer

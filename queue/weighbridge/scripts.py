@@ -59,15 +59,15 @@ class Scripts:
         waiter: str,
         max_queue: int,
         max_bytes: int,
-        after: Sequence[Command] = (),
+        first: Sequence[Command] = (),
     ) -> SubmitReply:
-        """Put jobs whose payloads have been SET into the queue; ``after`` may be those SETs."""
+        """Put jobs whose payloads have been SET into the queue; ``first`` may be those SETs."""
         keys = self._keys
         args: list[Arg] = [keys.prefix, waiter, max_queue, max_bytes, INBOX_GROUP]
         for submission in submissions:
             args += submission_args(submission)
         depth, queue_bytes, interval, *statuses = await self._submit(
-            redis, (keys.deadlines, keys.bucket, keys.inbox), args, after=after
+            redis, (keys.deadlines, keys.bucket, keys.inbox), args, first=first
         )
         return SubmitReply(depth, queue_bytes, interval, tuple(text_of(word) for word in statuses))
 

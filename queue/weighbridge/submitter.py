@@ -152,7 +152,7 @@ class Submitter:
             waiter=self._waiter,
             max_queue=self._max_queue,
             max_bytes=self._max_bytes,
-            after=[self._store(asked[index].job) for index in waiting],
+            first=[self._store(asked[index].job) for index in waiting],
         )
         settled = []
         for index, status in zip(waiting, reply.statuses, strict=True):

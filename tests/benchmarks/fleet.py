@@ -27,6 +27,7 @@ from benchmarks.report import Column, Report, Row, parser, publish
 from redis import Redis
 
 from weighbridge import Client, Lane
+from weighbridge.figures import WorkerFigures
 from weighbridge.keys import Keys
 from weighbridge_worker.server import ServerProcess, find_server_binary
 
@@ -39,8 +40,8 @@ LEASE_S = 30.0
 LOOK_S = 0.04
 """Between two looks at the leases; a job whose call takes longer does not go by unseen."""
 
-FIGURES_S = 2.5
-"""Workers write what they have done every two seconds."""
+FIGURES_S = 10.0
+"""The longest wait for the workers' figures; they write what they have done every two seconds."""
 
 COLUMNS = [
     Column("slots", "calls"),
@@ -155,12 +156,21 @@ def measure(case: Case) -> Row:
         pids = [stack.enter_context(worker(env, endpoint.base_url)) for _ in range(case.workers)]
         wait_for_workers(redis, case.workers)
         seen = drained(redis, server.url, case, pids)
-        time.sleep(FIGURES_S)
-        seen["missed"] = worker_figures(redis).slots_missed
         with urllib.request.urlopen(f"{endpoint.base_url}/_sandbox/ledger") as answer:
             attempts = json.load(answer)["attempts"]
+        seen["missed"] = reported(redis, len(attempts)).slots_missed
     seen["scripts"] /= len(attempts)
     return figures(attempts, case.rpm) | seen
+
+
+def reported(redis: "Redis", calls: int) -> WorkerFigures:
+    """Wait until the workers have told of all their calls."""
+    until = time.monotonic() + FIGURES_S
+    while sum((told := worker_figures(redis)).calls.values()) < calls:
+        if time.monotonic() > until:
+            raise TimeoutError(f"the workers tell of {told.calls} calls, of {calls}")
+        time.sleep(0.1)
+    return told
 
 
 def drained(redis: "Redis", url: str, case: Case, pids: Sequence[int]) -> Row:

@@ -178,10 +178,10 @@ class DyingScripts(Scripts):
     """Scripts of a producer that never gets as far as its submit."""
 
     async def submit(
-        self, redis: Redis, *_: object, after: Sequence[Command] = (), **__: object
+        self, redis: Redis, *_: object, first: Sequence[Command] = (), **__: object
     ) -> SubmitReply:
         """Write the payloads, and die."""
-        for command in after:
+        for command in first:
             await redis.execute_command(*command)  # type: ignore[no-untyped-call]
         raise ConnectionResetError
 

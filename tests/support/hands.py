@@ -46,10 +46,10 @@ class AsRole:
         keys: Sequence[str],
         args: Sequence[Arg],
         *,
-        after: Sequence[Command] = (),
+        first: Sequence[Command] = (),
     ) -> Any:
         client = self._client if redis is self._owner else redis
-        return await self._script(client, keys, args, after=after)
+        return await self._script(client, keys, args, first=first)
 
 
 def let_roles_run(scripts: Scripts, hands: Hands) -> None:
