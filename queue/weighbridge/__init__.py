@@ -6,6 +6,7 @@
         counted = await wb.count({"model": "…", "messages": [...]})
 """
 
+from weighbridge.bulk_submit import Submitted
 from weighbridge.client import Client
 from weighbridge.count_stream import Item
 from weighbridge.errors import (
@@ -47,6 +48,7 @@ __all__ = [
     "ResultTimeout",
     "ScopeMismatch",
     "SettingsError",
+    "Submitted",
     "Ticket",
     "UnknownJob",
     "WeighbridgeError",

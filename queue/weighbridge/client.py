@@ -1,36 +1,28 @@
 """The producer's side: payloads in, counts out."""
 
-import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
-import anyio
-
-from weighbridge.connection import connect, connect_unrepeated, patience, queue_errors
+from weighbridge.bulk_submit import BulkSubmit, Submitted
+from weighbridge.connection import patience, queue_errors
 from weighbridge.count_stream import CountStream, Item
 from weighbridge.errors import UnknownJob
-from weighbridge.job_maker import JobMaker, MakeJob
+from weighbridge.job_maker import JobKind, JobMaker
 from weighbridge.job_wait import JobWait
-from weighbridge.keys import Keys
-from weighbridge.mailbox import Mailbox
 from weighbridge.preparation import RawPayload
+from weighbridge.raw_payloads import RawPayloads
 from weighbridge.records import Counted, Job, Lane, Result, Ticket
 from weighbridge.replication import Replication
-from weighbridge.scope import check_digest_key
-from weighbridge.scripts import Scripts
+from weighbridge.session import Session
 from weighbridge.settings import QueueSettings
 from weighbridge.submit_batches import SubmitBatches
 from weighbridge.submitter import Submitter
 
-NO_ERROR = (None, None, None)
 WITHDRAWN = "withdrawn"
 
-CLOSE_S = 5.0  # for closing the connections
 
-
-class Client:
+class Client(Session):
     """Counts payloads through a pool of workers.
 
     Use it as an async context manager, entered and left by the same task; its methods may be called
@@ -41,13 +33,7 @@ class Client:
     """
 
     def __init__(self, settings: QueueSettings) -> None:
-        self._settings = settings
-        self._keys = Keys(settings.namespace)
-        self._waiter = uuid.uuid4().hex
-        self._redis = connect(settings.redis_url)
-        self._subscriber = connect_unrepeated(settings.redis_url)
-        self._scripts = Scripts(self._keys)
-        self._mailbox = Mailbox(self._redis, self._subscriber, self._keys)
+        super().__init__(settings)
         self._replication = Replication(self._redis, self._keys, replicas=settings.wait_replicas)
         self._submitter = Submitter(
             self._redis,
@@ -57,9 +43,9 @@ class Client:
             max_queue=settings.max_queue,
             max_bytes=settings.max_queue_bytes,
         )
-        self._tasks = anyio.create_task_group()
         batches = SubmitBatches(self._tasks, self._submitter)
         self._one = JobWait(self._submitter, batches, self._mailbox)
+        self._running.append(self._one.run)
         self._jobs = JobMaker(settings)
 
     @classmethod
@@ -76,55 +62,6 @@ class Client:
         chosen = settings or QueueSettings()
         return cls(replace(chosen, redis_url=url) if url else chosen)
 
-    @property
-    def settings(self) -> QueueSettings:
-        """What the client was made with: the queue's server and namespace."""
-        return self._settings
-
-    async def __aenter__(self) -> Self:
-        """Connect.
-
-        Raises:
-            QueueUnreachable: the server does not answer, or refuses us.
-            ScopeMismatch: the namespace's workers hash with another digest key.
-        """
-        try:
-            with queue_errors():
-                await self._check_digest_key()
-        except BaseException:
-            await self._close()
-            raise
-        await self._tasks.__aenter__()
-        self._tasks.start_soon(self._one.run)
-        try:
-            with queue_errors():
-                await self._tasks.start(self._mailbox.run)
-        except BaseException as error:
-            # The group has been entered, and stays this task's innermost scope until it is left.
-            await self.__aexit__(type(error), error, error.__traceback__)
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # The caller's exception is not handed to the task group, for it would come out in a group;
-        # a cancellation is, or the group would put one of its own in its place.
-        cancelled = isinstance(exc, anyio.get_cancelled_exc_class())
-        self._tasks.cancel_scope.cancel()
-        try:
-            await self._tasks.__aexit__(*((exc_type, exc, traceback) if cancelled else NO_ERROR))
-        finally:
-            await self._close()
-
-    async def _close(self) -> None:
-        with anyio.move_on_after(CLOSE_S, shield=True):
-            await self._redis.aclose()
-            await self._subscriber.aclose()
-
     async def prepare(
         self,
         payload: RawPayload,
@@ -139,7 +76,7 @@ class Client:
         Raises:
             PayloadError: it cannot be counted as it is.
         """
-        return await self._jobs.make(payload, lane, betas, producer, partition)
+        return await self._jobs.kind(lane, betas, producer, partition).make(payload)
 
     async def submit(
         self,
@@ -163,11 +100,35 @@ class Client:
             NotReplicated: fewer replicas have it than the settings want.
             QueueUnreachable: the server does not answer.
         """
-        job = await self._jobs.make(payload, lane, betas, producer, partition)
+        job = await self._jobs.kind(lane, betas, producer, partition).make(payload)
         admission = await self._one.admit(job, fresh=fresh)
-        while admission.result is None and not await self._replication.reached(job.digest):
+        while admission.result is None and not await self._replication.reached([job.digest]):
             admission = await self._one.admit(job)
         return Ticket(job, admission.cache)
+
+    async def submit_many(
+        self,
+        payloads: RawPayloads,
+        *,
+        lane: Lane = Lane.BATCH,
+        betas: Iterable[str] = (),
+        producer: str | None = None,
+        partition: str | None = None,
+        fresh: bool = False,
+    ) -> list[Submitted]:
+        """Put payloads into the queue in as few round trips as they need, and go on.
+
+        Returns in their order what ``submit`` would have returned or raised for each: a ticket, or
+        that the payload cannot be counted, or that the queue is full. Repeating a call that failed
+        does no harm: what it submitted is joined.
+
+        Raises:
+            NotReplicated: fewer replicas have some of them than the settings want.
+            QueueUnreachable: the server does not answer.
+        """
+        kind = self._jobs.kind(lane, betas, producer, partition)
+        bulk = BulkSubmit(self._submitter, self._replication, kind, fresh=fresh)
+        return await bulk.run(payloads)
 
     async def result(self, job: Ticket | str, *, timeout_s: float = 60.0) -> Result:
         """Wait for a job's result, by its ticket or digest.
@@ -208,7 +169,7 @@ class Client:
             ResultTimeout: nothing within ``timeout_s``; the job goes on.
             QueueUnreachable: the server does not answer.
         """
-        job = await self._jobs.make(payload, lane, betas, producer, partition)
+        job = await self._jobs.kind(lane, betas, producer, partition).make(payload)
         return await self._one.count(job, fresh=fresh, timeout_s=timeout_s)
 
     async def count_job(self, job: Job, *, fresh: bool = False, timeout_s: float = 60.0) -> Counted:
@@ -225,7 +186,7 @@ class Client:
 
     def count_many(
         self,
-        payloads: Iterable[RawPayload] | AsyncIterable[RawPayload],
+        payloads: RawPayloads,
         *,
         lane: Lane = Lane.BATCH,
         betas: Iterable[str] = (),
@@ -245,12 +206,12 @@ class Client:
         Raises:
             QueueUnreachable: the server does not answer.
         """
-        make = self._jobs.maker(lane, betas, producer, partition)
-        return self._stream(make, in_flight, withdraw=withdraw).run(payloads, ordered=ordered)
+        kind = self._jobs.kind(lane, betas, producer, partition)
+        return self._stream(kind, in_flight, withdraw=withdraw).run(payloads, ordered=ordered)
 
     def count_batches(
         self,
-        payloads: Iterable[RawPayload] | AsyncIterable[RawPayload],
+        payloads: RawPayloads,
         *,
         lane: Lane = Lane.BATCH,
         betas: Iterable[str] = (),
@@ -264,16 +225,16 @@ class Client:
 
         For a caller that makes a round trip of its own for what it gets.
         """
-        make = self._jobs.maker(lane, betas, producer, partition)
-        stream = self._stream(make, in_flight, withdraw=withdraw)
+        kind = self._jobs.kind(lane, betas, producer, partition)
+        stream = self._stream(kind, in_flight, withdraw=withdraw)
         return stream.run_batches(payloads, ordered=ordered)
 
-    def _stream(self, make: MakeJob, in_flight: int, *, withdraw: bool) -> CountStream[RawPayload]:
+    def _stream(self, kind: JobKind, in_flight: int, *, withdraw: bool) -> CountStream:
         return CountStream(
             self._tasks,
             self._submitter,
             self._mailbox,
-            make,
+            kind,
             in_flight=in_flight,
             withdraw=self.cancel if withdraw else None,
         )
@@ -289,8 +250,3 @@ class Client:
             return False
         with queue_errors():
             return await self._scripts.cancel(self._redis, digest, waiter=self._waiter) == WITHDRAWN
-
-    async def _check_digest_key(self) -> None:
-        # Not repeated: whoever starts against a server that is not there should hear it at once.
-        theirs = await self._subscriber.hget(self._keys.scope, "digest_key")
-        check_digest_key(theirs, self._settings.digest_key, self._settings.namespace)

@@ -6,10 +6,9 @@ may be left early: the tasks are cancelled, the jobs go on.
 
 import math
 import random
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -20,18 +19,11 @@ from weighbridge.connection import queue_errors
 from weighbridge.errors import PayloadError, QueueFull
 from weighbridge.exchange import Submission
 from weighbridge.gathering import Gathering, Places
+from weighbridge.job_maker import JobKind
 from weighbridge.mailbox import Expectation, Mailbox
+from weighbridge.raw_payloads import RawPayloads, each_of
 from weighbridge.records import CacheUse, Job, NotCountable, Outcome, Result, with_cache
-from weighbridge.submitter import Submitter
-
-P = TypeVar("P")
-
-BATCH = 128
-"""Jobs a round trip submits at most, and items handed out at once; fewer where fewer are ready,
-nobody waits for a full batch."""
-
-BATCH_BYTES = 8 * 2**20
-"""A batch takes no more jobs once their payloads have so many bytes."""
+from weighbridge.submitter import BATCH, BATCH_BYTES, Submitter
 
 READ_AT_ONCE = 128
 """Payloads read before other tasks have their turn, so that batches form: about a millisecond."""
@@ -75,15 +67,15 @@ class _Entry:
     result: Result | None = None
 
 
-class CountStream(Generic[P]):
-    """One run of ``count_many``, for payloads that ``make_job`` turns into jobs."""
+class CountStream:
+    """One run of ``count_many``."""
 
     def __init__(
         self,
         tasks: TaskGroup,
         submitter: Submitter,
         mailbox: Mailbox,
-        make_job: Callable[[P], Awaitable[Job]],
+        kind: JobKind,
         *,
         in_flight: int,
         withdraw: Callable[[str], Awaitable[bool]] | None = None,
@@ -91,7 +83,7 @@ class CountStream(Generic[P]):
         self._tasks = tasks
         self._submitter = submitter
         self._mailbox = mailbox
-        self._make_job = make_job
+        self._kind = kind
         self._withdraw = withdraw
         self._places = Places(in_flight)
         self._entries = Gathering[_Entry]()
@@ -99,9 +91,7 @@ class CountStream(Generic[P]):
         self._expectations: dict[int, Expectation] = {}
         self._worked = anyio.Event()
 
-    async def run(
-        self, payloads: Iterable[P] | AsyncIterable[P], *, ordered: bool
-    ) -> AsyncGenerator[Item, None]:
+    async def run(self, payloads: RawPayloads, *, ordered: bool) -> AsyncGenerator[Item, None]:
         """Yield an item a payload."""
         async with aclosing(self._started(payloads, ordered)) as batches:
             async for items in batches:
@@ -110,7 +100,7 @@ class CountStream(Generic[P]):
                     self._places.give()
 
     async def run_batches(
-        self, payloads: Iterable[P] | AsyncIterable[P], *, ordered: bool
+        self, payloads: RawPayloads, *, ordered: bool
     ) -> AsyncGenerator[list[Item], None]:
         """Yield what has come, at most ``BATCH`` items at once; nobody waits for a full batch."""
         async with aclosing(self._started(payloads, ordered)) as batches:
@@ -119,7 +109,7 @@ class CountStream(Generic[P]):
                 self._places.give(len(items))
 
     async def _started(
-        self, payloads: Iterable[P] | AsyncIterable[P], ordered: bool
+        self, payloads: RawPayloads, ordered: bool
     ) -> AsyncGenerator[list[Item], None]:
         scope = anyio.CancelScope()
         self._tasks.start_soon(self._work, payloads, scope)
@@ -169,9 +159,7 @@ class CountStream(Generic[P]):
                 for start in range(0, len(ready), BATCH):
                     yield ready[start : start + BATCH]
 
-    async def _work(
-        self, payloads: Iterable[P] | AsyncIterable[P], scope: anyio.CancelScope
-    ) -> None:
+    async def _work(self, payloads: RawPayloads, scope: anyio.CancelScope) -> None:
         try:
             with scope:
                 async with anyio.create_task_group() as tasks:
@@ -183,29 +171,22 @@ class CountStream(Generic[P]):
         finally:
             self._worked.set()
 
-    async def _read_all(self, payloads: Iterable[P] | AsyncIterable[P]) -> None:
+    async def _read_all(self, payloads: RawPayloads) -> None:
         index = 0
-        if isinstance(payloads, AsyncIterable):
-            async for payload in payloads:
-                await self._read(index, payload)
-                index += 1
-        else:
-            for payload in payloads:
-                await self._read(index, payload)
-                index += 1
+        async for payload in each_of(payloads):
+            if not self._places.take_free():
+                await self._places.take()
+            try:
+                job = self._kind.make_small(payload) or await self._kind.make(payload)
+            except PayloadError as error:
+                refused = NotCountable(code=error.code, message=str(error))
+                self._items.put(Item(index, None, refused))
+            else:
+                self._entries.put(_Entry(index, job))
+            index += 1
+            if index % READ_AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
         self._items.put(_End(total=index))
-
-    async def _read(self, index: int, payload: P) -> None:
-        if index and index % READ_AT_ONCE == 0:
-            await anyio.lowlevel.checkpoint()
-        await self._places.take()
-        try:
-            job = await self._make_job(payload)
-        except PayloadError as error:
-            refused = NotCountable(code=error.code, message=str(error))
-            self._items.put(Item(index, None, refused))
-        else:
-            self._entries.put(_Entry(index, job))
 
     async def _submit_all(self) -> None:
         try:

@@ -7,7 +7,7 @@ import msgspec
 
 from weighbridge.records import Job, Lease
 
-Submitted = Literal["new", "joined", "settled", "full", "full_bytes", "payload_missing"]
+Submitted = Literal["new", "joined", "settled", "full", "full_bytes", "payload_missing", "cached"]
 Settled = Literal["settled", "stale", "more"]
 LimitAction = Literal["set", "offer", "pause", "resume", "release", "probed"]
 Failing = Literal["", "fleet", "worker"]
@@ -22,12 +22,14 @@ class SubmitReply:
         depth: live jobs.
         queue_bytes: of all live payloads.
         interval_us: between two permits; 0 if there was no worker yet.
+        results: the texts of those that are ``cached``, in their order.
     """
 
     depth: int
     queue_bytes: int
     interval_us: int
     statuses: tuple[Submitted, ...]
+    results: tuple[bytes, ...] = ()
 
 
 class Submission(msgspec.Struct, frozen=True):
@@ -35,12 +37,14 @@ class Submission(msgspec.Struct, frozen=True):
 
     Args:
         force: make a new job even if one with this digest was settled a moment ago.
+        along: its payload goes along; otherwise it has been SET before.
         reply: a member of ``replies:<digest>``, or empty.
         entry: the inbox entry that asked for it, or empty.
     """
 
     job: Job
     force: bool = False
+    along: bool = False
     reply: str = ""
     entry: str = ""
 

@@ -46,6 +46,13 @@ class Places:
         self._free = number
         self._called: asyncio.Future[None] | None = None
 
+    def take_free(self) -> bool:
+        """Take a place if there is one."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
     async def take(self) -> None:
         """Take a place, as soon as there is one."""
         while self._free <= 0:

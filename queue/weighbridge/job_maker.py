@@ -1,14 +1,60 @@
 """From a body as somebody wrote it to a job that can be submitted, with one client's settings."""
 
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
-from weighbridge.preparation import Preparation, RawPayload
+from weighbridge.preparation import Preparation, Prepared, RawPayload, is_large
 from weighbridge.records import Job, Lane
 from weighbridge.settings import QueueSettings
 from weighbridge.trace_context import current_trace
 
-MakeJob = Callable[[RawPayload], Awaitable[Job]]
+
+class JobKind:
+    """Makes jobs that differ in their payloads only."""
+
+    def __init__(
+        self,
+        preparation: Preparation,
+        lane: Lane,
+        betas: Iterable[str],
+        producer: str,
+        partition: str,
+        deadline_us: int,
+    ) -> None:
+        self._preparation = preparation
+        self._lane = lane
+        self._betas = betas if isinstance(betas, str) else tuple(betas)
+        self._producer = producer
+        self._partition = partition
+        self._deadline_us = deadline_us
+
+    async def make(self, raw: RawPayload) -> Job:
+        """Check and hash a body; a large one beside the loop.
+
+        Raises:
+            PayloadError: it cannot be counted as it is.
+        """
+        return self._job(await self._preparation.prepare(raw, self._betas, self._partition))
+
+    def make_small(self, raw: RawPayload) -> Job | None:
+        """Check and hash a small body at once; None for a large one, which is left to ``make``.
+
+        Raises:
+            PayloadError: it cannot be counted as it is.
+        """
+        if is_large(raw):
+            return None
+        return self._job(self._preparation.prepare_here(raw, self._betas, self._partition))
+
+    def _job(self, prepared: Prepared) -> Job:
+        return Job(
+            prepared.digest,
+            prepared.payload,
+            self._lane,
+            self._producer,
+            self._deadline_us,
+            current_trace(),
+        )
 
 
 class JobMaker:
@@ -23,29 +69,15 @@ class JobMaker:
             digest_key=settings.digest_key, max_bytes=settings.max_queue_bytes
         )
 
-    async def make(
-        self,
-        raw: RawPayload,
-        lane: Lane,
-        betas: Iterable[str],
-        producer: str | None,
-        partition: str | None,
-    ) -> Job:
-        """Check and hash a body.
-
-        Raises:
-            PayloadError: it cannot be counted as it is.
-        """
-        shared_by = self._partition if partition is None else partition
-        prepared = await self._preparation.prepare(raw, betas=betas, partition=shared_by)
-        submits = self._producer if producer is None else producer
-        return Job(
-            prepared.digest, prepared.payload, lane, submits, self._deadline_us, current_trace()
-        )
-
-    def maker(
+    def kind(
         self, lane: Lane, betas: Iterable[str], producer: str | None, partition: str | None
-    ) -> MakeJob:
-        """Give what makes many jobs of one kind."""
-        names = tuple(betas)
-        return lambda raw: self.make(raw, lane, names, producer, partition)
+    ) -> JobKind:
+        """Give what makes the jobs of one call."""
+        return JobKind(
+            self._preparation,
+            lane,
+            betas,
+            self._producer if producer is None else producer,
+            self._partition if partition is None else partition,
+            self._deadline_us,
+        )

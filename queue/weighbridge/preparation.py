@@ -46,7 +46,7 @@ class Preparation:
         self._one = CapacityLimiter(1)
 
     async def prepare(
-        self, raw: RawPayload, *, betas: Iterable[str] = (), partition: str = ""
+        self, raw: RawPayload, betas: Iterable[str] = (), partition: str = ""
     ) -> Prepared:
         """Check and hash a body; a mapping must not be changed meanwhile.
 
@@ -55,10 +55,16 @@ class Preparation:
         """
         if is_large(raw):
             names = betas if isinstance(betas, str) else tuple(betas)
-            return await to_thread.run_sync(self._prepare, raw, names, partition, limiter=self._one)
-        return self._prepare(raw, betas, partition)
+            prepare = self.prepare_here
+            return await to_thread.run_sync(prepare, raw, names, partition, limiter=self._one)
+        return self.prepare_here(raw, betas, partition)
 
-    def _prepare(self, raw: RawPayload, betas: Iterable[str], partition: str) -> Prepared:
+    def prepare_here(self, raw: RawPayload, betas: Iterable[str], partition: str) -> Prepared:
+        """Check and hash a body in the thread that calls.
+
+        Raises:
+            PayloadError: it cannot be counted as it is.
+        """
         payload = check_payload(raw, betas=betas, max_bytes=self._max_bytes)
         return Prepared(digest_of(payload, partition=partition, key=self._digest_key), payload)
 

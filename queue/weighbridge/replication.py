@@ -1,6 +1,7 @@
 """Whether replicas have a job, for producers that submit it and go away."""
 
 import secrets
+from collections.abc import Sequence
 
 from weighbridge.connection import RedisClient, ask_server, queue_errors
 from weighbridge.errors import NotReplicated
@@ -20,17 +21,17 @@ class Replication:
         self._keys = keys
         self._replicas = replicas
 
-    async def reached(self, digest: str) -> bool:
-        """Wait for the replicas; False if the job is not there any more: a fail-over lost it.
+    async def reached(self, digests: Sequence[str]) -> bool:
+        """Wait for the replicas; False if a job is not there any more: a fail-over lost it.
 
-        Replicas follow in the order of the writes, so that one which has the mark has the job that
-        was there before it. The mark is a write of this connection, as WAIT counts only those.
+        Replicas follow in the order of the writes, so that one which has the mark has the jobs that
+        were there before it. The mark is a write of this connection, as WAIT counts only those.
 
         Raises:
             NotReplicated: too few replicas have it.
             QueueUnreachable: the server does not answer.
         """
-        if self._replicas == 0:
+        if self._replicas == 0 or not digests:
             return True
         mark = self._keys.mark(secrets.token_hex(8))
         with queue_errors():
@@ -38,7 +39,7 @@ class Replication:
                 self._redis,
                 mark,
                 [
-                    ("EXISTS", self._keys.job(digest)),
+                    *(("EXISTS", self._keys.job(digest)) for digest in digests),
                     ("SET", mark, "", "PX", MARK_MS),
                     ("WAIT", self._replicas, WAIT_MS),
                 ],
@@ -46,11 +47,11 @@ class Replication:
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
-        there, _, have = answers
-        if there and have < self._replicas:
+        *there, _, have = answers
+        if all(there) and have < self._replicas:
             raise NotReplicated(
-                f"the job is queued, but {have} of {self._replicas} replicas have it after"
+                f"all is queued, but {have} of {self._replicas} replicas have it after"
                 f" {WAIT_MS / 1000:g} s: submit it again to wait once more, and see to the replicas"
                 " (weighbridge doctor)"
             )
-        return bool(there)
+        return all(there)

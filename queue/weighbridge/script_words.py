@@ -9,7 +9,7 @@ from weighbridge.script import Arg
 
 
 def submission_args(submission: Submission) -> list[Arg]:
-    """Spell a submission, ten arguments."""
+    """Spell a submission, eleven arguments."""
     job = submission.job
     return [
         job.digest,
@@ -22,6 +22,7 @@ def submission_args(submission: Submission) -> list[Arg]:
         submission.reply,
         submission.entry,
         job.trace,
+        job.payload.body if submission.along else "",
     ]
 
 

@@ -59,17 +59,25 @@ class Scripts:
         waiter: str,
         max_queue: int,
         max_bytes: int,
+        look: bool = False,
         first: Sequence[Command] = (),
     ) -> SubmitReply:
-        """Put jobs whose payloads have been SET into the queue; ``first`` may be those SETs."""
+        """Put jobs into the queue.
+
+        Args:
+            look: answer from the cache first; not on a cluster, which keeps results apart.
+            first: SETs of payloads that do not go along.
+        """
         keys = self._keys
         args: list[Arg] = [keys.prefix, waiter, max_queue, max_bytes, INBOX_GROUP]
+        args.append(keys.results if look else "")
         for submission in submissions:
             args += submission_args(submission)
-        depth, queue_bytes, interval, *statuses = await self._submit(
+        depth, queue_bytes, interval, results, *statuses = await self._submit(
             redis, (keys.deadlines, keys.bucket, keys.inbox), args, first=first
         )
-        return SubmitReply(depth, queue_bytes, interval, tuple(text_of(word) for word in statuses))
+        words = tuple(text_of(word) for word in statuses)
+        return SubmitReply(depth, queue_bytes, interval, words, tuple(results))
 
     async def take(self, redis: RedisClient, request: TakeRequest) -> TakeReply:
         """Visit the queue for leases. Never send this through a client that repeats commands."""

@@ -9,13 +9,7 @@ from anyio.abc import TaskGroup
 from weighbridge.errors import QueueUnreachable
 from weighbridge.exchange import Submission
 from weighbridge.records import Job
-from weighbridge.submitter import Admission, Submitter
-
-BATCH = 128
-"""Jobs a round trip submits at most."""
-
-BATCH_BYTES = 8 * 2**20
-"""A batch takes no more jobs once their payloads have so many bytes."""
+from weighbridge.submitter import BATCH, BATCH_BYTES, Admission, Submitter
 
 
 @dataclass(slots=True, eq=False)

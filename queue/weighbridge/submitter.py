@@ -1,13 +1,14 @@
 """From a checked payload to an answer or a place in the queue."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import anyio
 import msgspec
 from msgspec.structs import replace
 
-from weighbridge.connection import Command, RedisClient, read_values
+from weighbridge.connection import Command, RedisClient, read_values, results_apart
 from weighbridge.errors import QueueFull, WeighbridgeError
 from weighbridge.exchange import Submission, SubmitReply
 from weighbridge.keys import Keys
@@ -16,6 +17,19 @@ from weighbridge.scripts import Scripts
 
 ORPHAN_TTL_MS = 600_000
 """How long a payload waits for its submit; the submit makes it last."""
+
+BATCH = 128
+"""Jobs that a submit should take at most: while the script runs, all others stand still."""
+
+BATCH_BYTES = 8 * 2**20
+"""A batch should take no more jobs once their payloads have so many bytes."""
+
+ALONG_BYTES = 8192
+"""Payloads up to here go along with their submit; in a script a large one would hold all up."""
+
+FEW = 16
+"""So many small payloads at most go without a look into the cache before them: the submit looks by
+itself, which saves a round trip; of more, those that are answered need not travel."""
 
 ROUNDS = 5
 """A submit that meets a settling job starts over; more often than this it is no race any more."""
@@ -33,6 +47,27 @@ class Admission(msgspec.Struct, frozen=True):
 
     cache: CacheUse
     result: Result | None = None
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What is submitted in one call, by index, and how far that is."""
+
+    submissions: Sequence[Submission]
+    admitted: dict[int, Admission | QueueFull] = field(default_factory=dict)
+    forced: set[int] = field(default_factory=set)
+
+    def digest(self, index: int) -> str:
+        return self.submissions[index].job.digest
+
+    def waiting(self) -> list[int]:
+        return [index for index in range(len(self.submissions)) if index not in self.admitted]
+
+    def next_of(self, index: int) -> Submission:
+        """Give a submission as it is to be sent now."""
+        submission = self.submissions[index]
+        force, along = index in self.forced, _goes_along(submission.job)
+        return replace(submission, force=force, along=along) if force or along else submission
 
 
 class Submitter:
@@ -63,7 +98,7 @@ class Submitter:
 
     async def submit(
         self,
-        asked: Sequence[Submission],
+        submissions: Sequence[Submission],
         *,
         fresh: bool = False,
         before: Callable[[Sequence[int]], None] | None = None,
@@ -75,25 +110,23 @@ class Submitter:
 
         Args:
             fresh: pass over what is cached and count again.
-            before: told the indexes of those that go into the queue, before they do.
+            before: told the indexes of those that may go into the queue, before they do.
         """
-        jobs = [submission.job for submission in asked]
-        admitted: dict[int, Admission | QueueFull] = {}
-        forced: set[int] = set()
+        asked = _Asked(submissions)
+        look = self._looks_by_itself(submissions)
         if fresh:
-            await self._redis.unlink(*(self._keys.result(job.digest) for job in jobs))
-            forced.update(range(len(jobs)))
-        else:
-            await self._answer_from_cache(jobs, range(len(jobs)), admitted, forced)
+            await self._redis.unlink(*(self._keys.result(job.job.digest) for job in submissions))
+            asked.forced.update(range(len(submissions)))
+        elif not look:
+            await self._answer_from_cache(asked, range(len(submissions)))
         for _ in range(ROUNDS):
-            waiting = [index for index in range(len(jobs)) if index not in admitted]
-            if not waiting:
-                return [admitted[index] for index in range(len(jobs))]
+            if not (waiting := asked.waiting()):
+                return [asked.admitted[index] for index in range(len(submissions))]
             if before is not None:
                 before(waiting)
-            settled = await self._enqueue(asked, waiting, admitted, forced)
-            found = await self._answer_from_cache(jobs, settled, admitted, forced)
-            forced.update(set(settled) - found)
+            settled = await self._enqueue(asked, waiting, look=look)
+            found = await self._answer_from_cache(asked, settled)
+            asked.forced.update(set(settled) - found)
         raise WeighbridgeError("the queue's server loses payloads as fast as they are written")
 
     async def look(self, digests: Sequence[str]) -> list[Result | None]:
@@ -101,71 +134,69 @@ class Submitter:
         texts = await read_values(self._redis, [self._keys.result(digest) for digest in digests])
         return [None if text is None else _lasting(text) for text in texts]
 
-    async def _answer_from_cache(
-        self,
-        jobs: Sequence[Job],
-        indexes: Sequence[int],
-        admitted: dict[int, Admission | QueueFull],
-        forced: set[int],
-    ) -> set[int]:
-        """Admit what has a result; a passing failure is dropped, so that its job can run again."""
+    def _looks_by_itself(self, submissions: Sequence[Submission]) -> bool:
+        if len(submissions) > FEW or results_apart(self._redis):
+            return False
+        return all(_goes_along(submission.job) for submission in submissions)
+
+    async def _answer_from_cache(self, asked: _Asked, indexes: Sequence[int]) -> set[int]:
+        """Admit what has a result."""
         if not indexes:
             return set()
-        keys = [self._keys.result(jobs[index].digest) for index in indexes]
+        keys = [self._keys.result(asked.digest(index)) for index in indexes]
+        texts = zip(indexes, await read_values(self._redis, keys), strict=True)
+        return await self._answer(asked, {index: text for index, text in texts if text is not None})
+
+    async def _answer(self, asked: _Asked, texts: Mapping[int, bytes]) -> set[int]:
+        """Admit by results; a passing failure is dropped, so that its job can run again."""
         found, passing = set(), {}
-        for index, text in zip(indexes, await read_values(self._redis, keys), strict=True):
-            if text is None:
-                continue
+        for index, text in texts.items():
             result = _lasting(text)
             if result is not None:
-                admitted[index] = Admission("hit", result)
+                asked.admitted[index] = Admission("hit", result)
                 found.add(index)
             else:
                 passing[index] = text
         if passing:
             async with anyio.create_task_group() as tasks:
                 for index, text in passing.items():
-                    tasks.start_soon(self._retract, index, jobs[index].digest, text, forced)
+                    tasks.start_soon(self._retract, asked, index, text)
         return found
 
-    async def _retract(self, index: int, digest: str, text: bytes, forced: set[int]) -> None:
+    async def _retract(self, asked: _Asked, index: int, text: bytes) -> None:
         """Drop a failure: a waiter could not tell it from the new result. But a count that came
         since stays, and answers.
         """
-        if await self._scripts.retract(self._redis, self._keys.result(digest), text):
-            forced.add(index)
+        if await self._scripts.retract(self._redis, self._keys.result(asked.digest(index)), text):
+            asked.forced.add(index)
 
-    async def _enqueue(
-        self,
-        asked: Sequence[Submission],
-        waiting: Sequence[int],
-        admitted: dict[int, Admission | QueueFull],
-        forced: set[int],
-    ) -> list[int]:
+    async def _enqueue(self, asked: _Asked, waiting: Sequence[int], *, look: bool) -> list[int]:
         """Submit once; returns those that were settled a moment ago."""
+        submissions = [asked.next_of(index) for index in waiting]
         reply = await self._scripts.submit(
             self._redis,
-            [
-                replace(asked[index], force=True) if index in forced else asked[index]
-                for index in waiting
-            ],
+            submissions,
             waiter=self._waiter,
             max_queue=self._max_queue,
             max_bytes=self._max_bytes,
-            first=[self._store(asked[index].job) for index in waiting],
+            look=look,
+            first=[self._store(each.job) for each in submissions if not each.along],
         )
-        settled = []
+        settled, cached, texts = [], {}, iter(reply.results)
         for index, status in zip(waiting, reply.statuses, strict=True):
             if status == "new":
-                admitted[index] = Admission("miss")
+                asked.admitted[index] = Admission("miss")
             elif status == "joined":
-                admitted[index] = Admission("joined")
+                asked.admitted[index] = Admission("joined")
             elif status == "full":
-                admitted[index] = _full(reply, "jobs")
+                asked.admitted[index] = _full(reply, "jobs")
             elif status == "full_bytes":
-                admitted[index] = _full(reply, "bytes")
+                asked.admitted[index] = _full(reply, "bytes")
             elif status == "settled":
                 settled.append(index)
+            elif status == "cached":
+                cached[index] = next(texts)
+        await self._answer(asked, cached)
         return settled
 
     def _store(self, job: Job) -> Command:
@@ -175,6 +206,10 @@ class Submitter:
         """
         key = self._keys.payload(job.digest)
         return ("SET", key, job.payload.body, "PX", ORPHAN_TTL_MS, "NX")
+
+
+def _goes_along(job: Job) -> bool:
+    return len(job.payload.body) <= ALONG_BYTES
 
 
 def _lasting(text: bytes) -> Result | None:

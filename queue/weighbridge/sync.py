@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from weighbridge.bulk_submit import Submitted
 from weighbridge.count_stream import Item
 from weighbridge.loop_thread import LoopThread
 from weighbridge.preparation import RawPayload
@@ -114,6 +115,37 @@ class Client:
         return self._loop().call(
             lambda wb: wb.submit(
                 payload,
+                lane=lane,
+                betas=betas,
+                producer=producer,
+                partition=partition,
+                fresh=fresh,
+            )
+        )
+
+    def submit_many(
+        self,
+        payloads: Iterable[RawPayload],
+        *,
+        lane: Lane = Lane.BATCH,
+        betas: Iterable[str] = (),
+        producer: str | None = None,
+        partition: str | None = None,
+        fresh: bool = False,
+    ) -> list[Submitted]:
+        """Put payloads into the queue in as few round trips as they need, and go on.
+
+        Returns as the async client does. The payloads are read in the caller's thread, all of them
+        before the first is sent.
+
+        Raises:
+            NotReplicated: fewer replicas have some of them than the settings want.
+            QueueUnreachable: the server does not answer.
+        """
+        read = list(payloads)
+        return self._loop().call(
+            lambda wb: wb.submit_many(
+                read,
                 lane=lane,
                 betas=betas,
                 producer=producer,

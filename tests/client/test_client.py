@@ -30,9 +30,9 @@ from weighbridge import (
     UnknownJob,
 )
 from weighbridge.connection import connect
-from weighbridge.count_stream import BATCH
 from weighbridge.keys import Keys
 from weighbridge.records import encode_result
+from weighbridge.submitter import BATCH
 from weighbridge_worker.calls import PermanentFailure
 
 pytestmark = pytest.mark.asyncio

@@ -1,6 +1,6 @@
 """A producer that submits and goes away may wait until replicas have the job."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -71,12 +71,12 @@ async def test_a_job_that_a_failover_lost_is_submitted_again(pair: Pair) -> None
     class Losing(Replication):
         losses = 1
 
-        async def reached(self, digest: str) -> bool:
+        async def reached(self, digests: Sequence[str]) -> bool:
             if self.losses:
                 self.losses -= 1
                 async with connect(primary.url) as client:
                     await client.flushall()
-            return await super().reached(digest)
+            return await super().reached(digests)
 
     async with (
         Client.connect(settings=waiting_for(primary.url, 1)) as wb,

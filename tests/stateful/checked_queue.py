@@ -45,12 +45,17 @@ class CheckedQueue:
         *,
         waiter: str = "",
         writes: bool = True,
+        along: bool = False,
         max_queue: int = 100_000,
         force: bool = False,
         replies: bool = False,
     ) -> None:
-        """Submit a job, with or without writing its payload first; for the inbox if ``replies``."""
-        if writes:
+        """Submit a job; its payload is written first, goes along or is missing.
+
+        Args:
+            replies: for the inbox.
+        """
+        if writes and not along:
             await self.queue.store_payload(name)
         entry = await self.queue.read_inbox_entry() if replies else ""
         predicted = self.model.submit(
@@ -58,7 +63,7 @@ class CheckedQueue:
             lane,
             producer,
             waiter=waiter,
-            stored=await self.queue.has_payload(name),
+            stored=along or await self.queue.has_payload(name),
             max_queue=max_queue,
             force=force,
             reply=entry,
@@ -66,6 +71,7 @@ class CheckedQueue:
         submission = Submission(
             self.queue.job(name, lane=lane, producer=producer),
             force=force,
+            along=along,
             reply=entry and f"{entry} 1 {entry}",
             entry=entry,
         )

@@ -28,6 +28,7 @@ from weighbridge import (
     QueueSettings,
     QueueUnreachable,
     ResultTimeout,
+    Ticket,
     UnknownJob,
 )
 from weighbridge.keys import Keys
@@ -69,7 +70,9 @@ def test_a_count_comes_back(pool_url: str, answers: Answers) -> None:
     assert (counted.cache, again.cache) == ("miss", "hit")
 
 
-@pytest.mark.parametrize("method", ["submit", "result", "count", "count_many", "cancel"])
+@pytest.mark.parametrize(
+    "method", ["submit", "submit_many", "result", "count", "count_many", "cancel"]
+)
 def test_a_method_takes_what_the_async_clients_takes(method: str) -> None:
     ours, theirs = (
         [(each.name, each.kind, each.default) for each in signature(taken).parameters.values()]
@@ -92,6 +95,13 @@ def test_a_submit_gives_a_ticket_whose_result_can_be_waited_for(pool_url: str) -
         assert isinstance(wb.result(ticket.digest), Counted)
         with pytest.raises(UnknownJob):
             wb.result("0" * 64)
+
+
+def test_many_are_submitted_by_one_call(pool_url: str) -> None:
+    with Client.connect(pool_url) as wb:
+        tickets = wb.submit_many(payload(text) for text in ("one", "two"))
+        results = [wb.result(ticket) for ticket in tickets if isinstance(ticket, Ticket)]
+    assert [type(result) for result in results] == [Counted, Counted]
 
 
 def test_a_job_can_be_withdrawn(redis_url: str) -> None:

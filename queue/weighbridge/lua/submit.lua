@@ -1,26 +1,27 @@
-#!lua
+#!lua flags=allow-cross-slot-keys
 -- Put jobs into the queue. A job is its digest: a duplicate joins the live job, so a script that
 -- runs twice does no harm.
 --
 -- Promise: after `new` or `joined` the job is live, its payload has no TTL and its reply is noted;
 -- no live job is ever refused; a job never moves to a worse place.
--- The payload must have been SET before (with a TTL of its own).
+-- A small payload comes along; any other must have been SET before (with a TTL of its own).
 --
 -- KEYS  deadlines, bucket, inbox
 -- ARGV  1 prefix  2 waiter (who waits, for cancel)  3 max_queue  4 max_bytes (of all live payloads)
---       5 consumer group of the inbox
---       then 10 a job: digest, lane, producer, model, betas, deadline_us, force ('1' passes a
---       tombstone), reply ('' or a member of replies:<digest>), entry (inbox entry to acknowledge),
---       trace ('' or a line, weighbridge/trace_context.py)
--- Returns {depth, bytes, interval_us, status…}; status: new, joined, settled, full (of jobs),
---       full_bytes, payload_missing
+--       5 consumer group of the inbox  6 what every result's key begins with ('': do not look)
+--       then 11 a job: digest, lane, producer, model, betas, deadline_us, force ('1' passes a
+--       tombstone and a result), reply ('' or a member of replies:<digest>), entry (inbox entry to
+--       acknowledge), trace ('' or a line, weighbridge/trace_context.py), payload ('': was SET)
+-- Returns {depth, bytes, interval_us, results, status…}; status: new, joined, settled, full (of
+--       jobs), full_bytes, payload_missing, cached; `results` are those of the cached, in order
 --@include numbers
 --@include jobs
 --@include doorbell
 
 local deadlines, bucket, inbox = KEYS[1], KEYS[2], KEYS[3]
 local waiter, max_queue, max_bytes = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local group = ARGV[5]
+local group, results = ARGV[5], ARGV[6]
+local FIRST_JOB, WORDS = 7, 11 -- arguments
 local now = server_time()
 local TRACES = 2048 -- bytes of a job's trace contexts
 
@@ -102,7 +103,11 @@ end
 -- What both a new and a joined job need: a lasting payload, the latest deadline, its reply noted.
 -- Returns whether the digest had a deadline before.
 local function attach(job)
-  redis.call('PERSIST', payload_key(job.digest))
+  if job.payload == '' then
+    redis.call('PERSIST', payload_key(job.digest))
+  else
+    redis.call('SET', payload_key(job.digest), job.payload)
+  end
   if job.reply ~= '' then redis.call('SADD', replies_key(job.digest), job.reply) end
   if job.entry ~= '' then
     redis.call('XACK', inbox, group, job.entry)
@@ -132,13 +137,22 @@ local function join(job, old)
   return 'joined'
 end
 
+local found = {}
+
+local function is_cached(job)
+  local look = results ~= '' and not job.force
+  local text = look and redis.call('GET', results .. '{' .. job.digest .. '}')
+  if text then table.insert(found, text) end
+  return text
+end
+
 local function submit(job)
+  if is_cached(job) then return 'cached' end
   local old = redis.call('HMGET', job_key(job.digest), 'lane', 'score', 'settled')
   if old[1] then return join(job, old) end
   if old[3] and not job.force then return refuse(job, 'settled') end
   if depth >= max_queue then return refuse(job, 'full') end
-  -- Only the length: the payload itself never passes through Lua.
-  local size = redis.call('STRLEN', payload_key(job.digest))
+  local size = job.payload == '' and redis.call('STRLEN', payload_key(job.digest)) or #job.payload
   if size == 0 then return 'payload_missing' end
   if bytes + size > max_bytes then return refuse(job, 'full_bytes') end
   create(job, old[3])
@@ -155,11 +169,11 @@ local function submit(job)
 end
 
 local statuses, fresh = {}, 0
-for i = 6, #ARGV, 10 do
+for i = FIRST_JOB, #ARGV, WORDS do
   local status = submit({
     digest = ARGV[i], lane = ARGV[i + 1], producer = ARGV[i + 2], model = ARGV[i + 3],
     betas = ARGV[i + 4], deadline = tonumber(ARGV[i + 5]), force = ARGV[i + 6] == '1',
-    reply = ARGV[i + 7], entry = ARGV[i + 8], trace = ARGV[i + 9],
+    reply = ARGV[i + 7], entry = ARGV[i + 8], trace = ARGV[i + 9], payload = ARGV[i + 10],
   })
   if status == 'new' then fresh = fresh + 1 end
   statuses[#statuses + 1] = status
@@ -168,4 +182,4 @@ write_scores()
 if bytes > counted then redis.call('HINCRBY', ARGV[1] .. 'bytes', 'sum', bytes - counted) end
 if fresh > 0 then ring(fresh) end
 local interval = tonumber(redis.call('HGET', bucket, 'interval')) or 0
-return {depth, bytes, interval, unpack(statuses)}
+return {depth, bytes, interval, found, unpack(statuses)}

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import anyio
 from benchmarks.instant import work
-from benchmarks.systems.system import URL, in_chunks, tick
+from benchmarks.systems.system import URL, tick
 from redis.asyncio import Redis
 
 from weighbridge import Client, Ticket
@@ -14,7 +14,7 @@ from weighbridge.settings import QueueSettings
 from weighbridge_worker.calls import Tokens
 
 POLL = DEFAULT_POLL = 0.0
-BULK = "gather of 1,000 submit"
+BULK = "submit_many"
 
 
 class Producer:
@@ -38,9 +38,9 @@ class Producer:
         """Submit one."""
         return await self._client.submit(payload)
 
-    async def bulk(self, payloads: Sequence[dict[str, Any]]) -> list[Ticket]:
+    async def bulk(self, payloads: Sequence[dict[str, Any]]) -> list[Any]:
         """Submit many."""
-        return await in_chunks(self._client.submit, payloads, 1000)
+        return await self._client.submit_many(payloads)
 
     async def wait(self, ticket: Ticket) -> Any:
         """Wait for a count."""
