@@ -77,8 +77,8 @@ class BulkSubmit:
             except Exception as error:  # out of the group, or it would come in a group
                 source_error = error
             await self._start_batch(tasks)
-        if error := self._failure or source_error:
-            raise error
+        if first := self._failure or source_error:
+            raise first
         return [self._outcomes[place] for place in range(len(self._outcomes))]
 
     async def _read(self, payloads: RawPayloads, tasks: TaskGroup) -> None:
