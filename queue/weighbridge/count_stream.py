@@ -35,7 +35,7 @@ LEAVE_S = 5.0
 """How long ending a run may take, the withdrawal of its jobs included."""
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One payload's outcome; ``index`` is its place in the input, ``digest`` None if refused."""
 
     index: int

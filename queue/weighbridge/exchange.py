@@ -32,7 +32,7 @@ class SubmitReply:
     results: tuple[bytes, ...] = ()
 
 
-class Submission(msgspec.Struct, frozen=True):
+class Submission(msgspec.Struct, frozen=True, gc=False):
     """A job, and how it is submitted.
 
     Args:

@@ -24,7 +24,7 @@ NODE_BYTES: Final = 16
 """What a value of a mapping is taken to weigh beside its text; walking it costs time, too."""
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """A checked payload and its digest."""
 
     digest: str

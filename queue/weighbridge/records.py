@@ -1,7 +1,7 @@
 """What travels: frozen records, pure data.
 
 Those that are made for every payload are structs of msgspec, which are five times as fast to make
-as frozen dataclasses.
+as frozen dataclasses; holding nothing that could hold them, they need no look by the collector.
 
 Times are integers in microseconds and waits are relative, so that no container's clock matters.
 """
@@ -30,7 +30,7 @@ CacheUse = Literal["hit", "joined", "miss"]
 """``hit``: the result was there; ``joined``: the job was; ``miss``: this submit made the job."""
 
 
-class Payload(msgspec.Struct, frozen=True):
+class Payload(msgspec.Struct, frozen=True, gc=False):
     """A checked request body for count_tokens.
 
     Args:
@@ -47,7 +47,7 @@ class Payload(msgspec.Struct, frozen=True):
         return f"Payload(model={self.model!r}, {len(self.body)} bytes)"
 
 
-class Job(msgspec.Struct, frozen=True):
+class Job(msgspec.Struct, frozen=True, gc=False):
     """A payload on its way into the queue; the digest is its identity."""
 
     digest: str
@@ -86,7 +86,7 @@ class Lease:
     trace: str = ""
 
 
-class Ticket(msgspec.Struct, frozen=True):
+class Ticket(msgspec.Struct, frozen=True, gc=False):
     """What a submit gives: enough to wait for the result, and to submit again if it is lost."""
 
     job: Job
@@ -99,7 +99,13 @@ class Ticket(msgspec.Struct, frozen=True):
 
 
 class Counted(
-    msgspec.Struct, frozen=True, tag_field="status", tag="counted", kw_only=True, omit_defaults=True
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag_field="status",
+    tag="counted",
+    kw_only=True,
+    omit_defaults=True,
 ):
     """A payload's input tokens.
 
@@ -118,7 +124,13 @@ class Counted(
 
 
 class Failed(
-    msgspec.Struct, frozen=True, tag_field="status", tag="failed", kw_only=True, omit_defaults=True
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag_field="status",
+    tag="failed",
+    kw_only=True,
+    omit_defaults=True,
 ):
     """A job that ended without a count: the stable ``code``, and a sentence for people.
 
@@ -136,6 +148,7 @@ class Failed(
 class NotCountable(
     msgspec.Struct,
     frozen=True,
+    gc=False,
     tag_field="status",
     tag="not_countable",
     kw_only=True,

@@ -42,7 +42,7 @@ everybody at a base URL with a wrong path.
 """
 
 
-class Admission(msgspec.Struct, frozen=True):
+class Admission(msgspec.Struct, frozen=True, gc=False):
     """A job that is in the queue, or whose result was there already."""
 
     cache: CacheUse
