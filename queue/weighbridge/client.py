@@ -43,9 +43,9 @@ class Client(Session):
             max_queue=settings.max_queue,
             max_bytes=settings.max_queue_bytes,
         )
-        batches = SubmitBatches(self._tasks, self._submitter)
+        batches = SubmitBatches(self._submitter)
         self._one = JobWait(self._submitter, batches, self._mailbox)
-        self._running.append(self._one.run)
+        self._running += [batches.run, self._one.run]
         self._jobs = JobMaker(settings)
 
     @classmethod

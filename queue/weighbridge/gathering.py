@@ -34,6 +34,10 @@ class Gathering(Generic[T]):
         taken, self._things = self._things[:at_most], self._things[at_most:]
         return taken
 
+    def take_all(self) -> list[T]:
+        """Take what is there."""
+        return self.take(len(self._things))
+
     def put_back(self, things: list[T]) -> None:
         """Leave things before all others."""
         self._things = things + self._things

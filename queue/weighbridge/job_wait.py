@@ -1,6 +1,6 @@
 """One job on its way: into the queue, and on to its result, as often as its record vanishes."""
 
-import anyio
+import asyncio
 
 from weighbridge.connection import patience, queue_errors
 from weighbridge.errors import CountFailed
@@ -59,26 +59,32 @@ class JobWait:
         raise CountFailed(result.code, result.message, digest=result.digest)
 
     async def _admit_and_wait(self, job: Job, *, fresh: bool) -> Result:
-        send, receive = anyio.create_memory_object_stream[Result | None](1)
-        with send, receive:
-            while True:
-                expectation = Expectation(job.digest, send.send_nowait)
-                with self._mailbox.expecting(expectation):
-                    admission = await self.admit(job, fresh=fresh)
-                    if admission.result is not None:
-                        return with_cache(admission.result, admission.cache)
-                    expectation.submitted = True
-                    result = await receive.receive()
-                if result is not None:
-                    return with_cache(result, admission.cache)
-                fresh = False
+        while True:
+            answer, expectation = _expected(job.digest)
+            with self._mailbox.expecting(expectation):
+                admission = await self.admit(job, fresh=fresh)
+                if admission.result is not None:
+                    return with_cache(admission.result, admission.cache)
+                expectation.submitted = True
+                result = await answer
+            if result is not None:
+                return with_cache(result, admission.cache)
+            fresh = False
 
     async def wait(self, digest: str) -> Result | None:
         """Wait for the result of a job that was submitted; None if its record vanished."""
-        send, receive = anyio.create_memory_object_stream[Result | None](1)
-        with send, receive:
-            expectation = Expectation(digest, send.send_nowait)
-            expectation.submitted = True
-            with self._mailbox.expecting(expectation):
-                await self._mailbox.look_for_vanished([digest])
-                return await receive.receive()
+        answer, expectation = _expected(digest)
+        expectation.submitted = True
+        with self._mailbox.expecting(expectation):
+            await self._mailbox.look_for_vanished([digest])
+            return await answer
+
+
+def _expected(digest: str) -> tuple[asyncio.Future[Result | None], Expectation]:
+    answer: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
+
+    def deliver(result: Result | None) -> None:
+        if not answer.done():  # whoever waits may have left
+            answer.set_result(result)
+
+    return answer, Expectation(digest, deliver)

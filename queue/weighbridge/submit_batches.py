@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anyio.abc import TaskGroup
-
 from weighbridge.errors import QueueUnreachable
 from weighbridge.exchange import Submission
+from weighbridge.gathering import Gathering
 from weighbridge.records import Job
 from weighbridge.submitter import BATCH, BATCH_BYTES, Admission, Submitter
 
@@ -32,15 +31,13 @@ class _Asked:
 class SubmitBatches:
     """Submits single jobs of one client's tasks, in as few round trips as they need.
 
-    Args:
-        tasks: the client's group; a caller that goes away leaves its job to be submitted.
+    It submits in a task of its own: a caller that goes away leaves its job to be submitted.
     """
 
-    def __init__(self, tasks: TaskGroup, submitter: Submitter) -> None:
-        self._tasks = tasks
+    def __init__(self, submitter: Submitter) -> None:
         self._submitter = submitter
-        self._asked: list[_Asked] = []
-        self._running = False
+        self._asked = Gathering[_Asked]()
+        self._runs = False
 
     async def submit(self, job: Job, *, fresh: bool) -> Admission:
         """Submit a job.
@@ -48,35 +45,37 @@ class SubmitBatches:
         Raises:
             QueueFull: the queue's bound is reached.
             RedisError: the server does not answer, or refuses.
+            RuntimeError: the client is not open.
         """
+        if not self._runs:
+            raise RuntimeError("the client is not open: use it within its async with")
         asked = _Asked(job, fresh, asyncio.get_running_loop().create_future())
-        self._asked.append(asked)
-        if not self._running:
-            self._running = True
-            self._tasks.start_soon(self._run)
+        self._asked.put(asked)
         return await asked.answer
 
-    async def _run(self) -> None:
-        """Submit until nobody asks any more."""
+    async def run(self) -> None:
+        """Submit until cancelled."""
         batch: list[_Asked] = []
+        self._runs = True
         try:
-            while batch := self._batch():
+            while True:
+                await self._asked.wait()
+                batch = self._batch()
                 await self._submit(batch)
         finally:
-            self._running = False
-            for asked in [*batch, *self._asked]:  # none, unless the client was closed
+            self._runs = False
+            for asked in [*batch, *self._asked.take_all()]:
                 asked.give(QueueUnreachable("the client was closed before it submitted the job"))
 
     def _batch(self) -> list[_Asked]:
         """Take the next few that want the same."""
-        size, count = 0, 0
-        for asked in self._asked[:BATCH]:
-            if size >= BATCH_BYTES or asked.fresh != self._asked[0].fresh:
-                break
+        found, size = self._asked.take(BATCH), 0
+        for count, asked in enumerate(found):
+            if size >= BATCH_BYTES or asked.fresh != found[0].fresh:
+                self._asked.put_back(found[count:])
+                return found[:count]
             size += len(asked.job.payload.body)
-            count += 1
-        batch, self._asked = self._asked[:count], self._asked[count:]
-        return batch
+        return found
 
     async def _submit(self, batch: Sequence[_Asked]) -> None:
         submissions = [Submission(asked.job) for asked in batch]

@@ -1,11 +1,18 @@
 """Submits of many tasks share round trips."""
 
+from typing import Any
+
 import anyio
 import pytest
 from support.sent_commands import sent_commands
 
-from weighbridge import Client, QueueFull
+from weighbridge import Client, Lane, QueueFull, QueueUnreachable
+from weighbridge.digest import digest_of
+from weighbridge.payload import check_payload
+from weighbridge.records import Job
 from weighbridge.settings import QueueSettings
+from weighbridge.submit_batches import SubmitBatches
+from weighbridge.submitter import Admission, Submitter
 
 pytestmark = pytest.mark.asyncio
 JOBS = 100
@@ -41,3 +48,50 @@ async def test_each_caller_hears_of_its_own_job(redis_url: str) -> None:
             tasks.start_soon(submit, wb, number)
     assert len(set(admitted)) == 3
     assert refused == [3, 3]
+
+
+async def test_a_client_that_is_not_open_says_so(redis_url: str) -> None:
+    wb = Client.connect(redis_url)
+    with pytest.raises(RuntimeError, match="async with"):
+        await wb.submit(payload(1))
+    async with wb:
+        pass
+    with pytest.raises(RuntimeError, match="async with"):
+        await wb.submit(payload(1))
+
+
+async def test_a_close_tells_those_whose_jobs_may_not_be_submitted() -> None:
+    class Standing(Submitter):
+        def __init__(self) -> None:
+            self.asked = anyio.Event()
+
+        async def submit(self, *_: Any, **__: Any) -> list[Admission | QueueFull]:
+            self.asked.set()
+            await anyio.sleep_forever()
+            return []
+
+    standing = Standing()
+    batches = SubmitBatches(standing)
+    told = []
+
+    async def submit(number: int) -> None:
+        with pytest.raises(QueueUnreachable, match="closed before") as caught:
+            await batches.submit(job(number), fresh=False)
+        told.append(caught.value)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as callers, anyio.create_task_group() as tasks:
+            tasks.start_soon(batches.run)
+            await anyio.wait_all_tasks_blocked()
+            callers.start_soon(submit, 1)
+            await standing.asked.wait()
+            callers.start_soon(submit, 2)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+    assert len(told) == 2
+
+
+def job(number: int) -> Job:
+    """Make a job that differs from the others."""
+    body = check_payload(payload(number))
+    return Job(digest_of(body), body, Lane.BATCH, "tests", 10**9)
