@@ -1,8 +1,7 @@
 """A bare redis-py loop that makes the round trips of one of our jobs, and nothing else.
 
-Producer: look for a result, write the payload together with one script that rings. Worker: BLPOP,
-one script that takes and gives the payload, one that writes the result, settles and publishes.
-Producer: read the result.
+Producer: one script that looks for a result, writes the payload and rings; of many it looks before.
+Worker: BLPOP, one script that takes and gives the payload, one that writes the result and tells it.
 """
 
 import asyncio
@@ -15,8 +14,16 @@ from benchmarks.systems.system import URL, tick
 from redis.asyncio import Redis
 
 POLL = DEFAULT_POLL = 0.0
-BULK = "MGET, SETs and RPUSHes, 128 a pipeline"
-RING = "redis.call('RPUSH', KEYS[1], ARGV[1]) return 1"
+BULK = "MGET, then a script, 128 a round trip"
+BATCH = 128
+SUBMIT = """
+if ARGV[1] == '1' then redis.call('GET', 'bare:result:' .. ARGV[2]) end
+for i = 2, #ARGV, 2 do
+  redis.call('SET', 'bare:payload:' .. ARGV[i], ARGV[i + 1], 'PX', 600000)
+  redis.call('RPUSH', KEYS[1], ARGV[i])
+end
+return 1
+"""
 TAKE = "return redis.call('GET', KEYS[1])"
 SETTLE = """
 redis.call('SET', KEYS[1], '1', 'PX', 600000)
@@ -26,7 +33,7 @@ return redis.call('PUBLISH', KEYS[3], ARGV[1])
 
 
 class Producer:
-    """Submits by two round trips, and reads the result when it is told."""
+    """Submits by one round trip, and is told the result."""
 
     def __init__(self, poll: float) -> None:
         self._waiting: dict[str, asyncio.Future[None]] = {}
@@ -34,7 +41,7 @@ class Producer:
     async def __aenter__(self) -> Self:
         """Subscribe."""
         self._redis = Redis.from_url(URL)
-        self._ring = await self._redis.script_load(RING)
+        self._submit = await self._redis.script_load(SUBMIT)
         self._pubsub = Redis.from_url(URL).pubsub(ignore_subscribe_messages=True)
         await self._pubsub.subscribe("bare:done")
         self._task = asyncio.create_task(self._listen())
@@ -54,35 +61,28 @@ class Producer:
                 waiting.set_result(None)
 
     async def one(self, payload: dict[str, Any]) -> str:
-        """Look, then write and ring."""
+        """Look, write and ring."""
         job = uuid.uuid4().hex
         self._waiting[job] = asyncio.get_running_loop().create_future()
-        await self._redis.mget([f"bare:result:{job}"])
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.set(f"bare:payload:{job}", json.dumps(payload), px=600_000, nx=True)
-        pipe.evalsha(self._ring, 1, "bare:bell", job)
-        await pipe.execute()
+        await self._redis.evalsha(self._submit, 1, "bare:bell", "1", job, json.dumps(payload))
         return job
 
     async def bulk(self, payloads: Sequence[dict[str, Any]]) -> list[str]:
         """Look, write and ring in batches."""
         jobs = [uuid.uuid4().hex for _ in payloads]
-        for start in range(0, len(jobs), 128):
-            batch = jobs[start : start + 128]
+        for start in range(0, len(jobs), BATCH):
+            batch = jobs[start : start + BATCH]
             await self._redis.mget([f"bare:result:{job}" for job in batch])
-            pipe = self._redis.pipeline(transaction=False)
-            for job, payload in zip(batch, payloads[start : start + 128], strict=True):
-                pipe.set(f"bare:payload:{job}", json.dumps(payload), px=600_000, nx=True)
-            for job in batch:
-                pipe.rpush("bare:bell", job)
-            await pipe.execute()
+            words = ["0"]
+            for job, payload in zip(batch, payloads[start : start + BATCH], strict=True):
+                words += [job, json.dumps(payload)]
+            await self._redis.evalsha(self._submit, 1, "bare:bell", *words)
         return jobs
 
-    async def wait(self, job: str) -> Any:
-        """Wait to be told, and read."""
+    async def wait(self, job: str) -> None:
+        """Wait to be told."""
         if waiting := self._waiting.get(job):
             await waiting
-        return await self._redis.mget([f"bare:result:{job}"])
 
     async def count(self, payload: dict[str, Any]) -> Any:
         """Submit and wait."""
