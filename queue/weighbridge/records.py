@@ -165,6 +165,9 @@ Outcome = Counted | Failed | NotCountable
 
 _results: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises over a text that is none of ours, invalid as UTF-8 or deeply nested, say."""
+
 
 def encode_result(result: Result) -> bytes:
     """Write a result as the JSON that travels; how this caller came by it is left out."""
@@ -186,5 +189,5 @@ def read_result(text: bytes | None) -> Result | None:
     """Read a result; None where there is none, or a text that is none of ours."""
     try:
         return None if text is None else _results.decode(text)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return None
