@@ -93,7 +93,13 @@ class Keys:
 
     @property
     def done(self) -> str:
+        """A channel: the digests that were settled."""
         return f"{self.prefix}done"
+
+    @property
+    def told(self) -> str:
+        """A channel: the results that were settled, for whoever waits for them."""
+        return f"{self.prefix}results"
 
     def reply(self, reply_id: str) -> str:
         return f"{self.prefix}reply:{reply_id}"

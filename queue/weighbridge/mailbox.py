@@ -1,12 +1,14 @@
 """Waiting for results: told by the server, and looking for oneself in case nobody told.
 
-A digest that is expected is found in one of three ways: a message on ``done``, the poll behind it,
-or, where neither result nor job is left, by delivering None: the record vanished, submit again.
+What is expected comes in one of four ways: within the message that tells of it; by a look, where
+the message has the digest alone; by the poll behind both; or, where neither result nor job is left,
+None is delivered: the record vanished, submit again.
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import anyio
 from anyio.abc import TaskStatus
@@ -14,14 +16,19 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from weighbridge.connection import COMMAND_TIMEOUT_S, RedisClient, read_values
+from weighbridge.gathering import Gathering
 from weighbridge.keys import Keys
-from weighbridge.records import Result, read_result
+from weighbridge.records import Result, read_result, read_told
 
 POLL_S = 2.0
-"""Between two looks at what is expected; jittered, so that many clients do not look together."""
+"""Between two looks at what is expected; jittered, so that many clients do not look together. A
+worker of a version that only tells of digests, on ``done``, has its results found so."""
+
+LISTEN_S = 5.0
+"""How long messages are read under one timer: one for each would cost a third of the reading."""
 
 LOOK_AT_ONCE = 256
-"""Keys a round trip of the poll reads."""
+"""Keys a round trip of a look reads."""
 
 
 class Expectation:
@@ -42,6 +49,7 @@ class Mailbox:
         self._subscriber = subscriber
         self._keys = keys
         self._expected: dict[str, list[Expectation]] = {}
+        self._to_look_for = Gathering[str]()
 
     def expect(self, expectation: Expectation) -> None:
         """Deliver this digest's result when it comes. Expect before the submit, not after."""
@@ -77,22 +85,42 @@ class Mailbox:
         """Listen and poll until cancelled; started once the subscription stands."""
         async with self._subscriber.pubsub(ignore_subscribe_messages=True) as pubsub:
             # Outside the group, which would wrap the error of a server that refuses or is gone.
-            await pubsub.subscribe(self._keys.done)
+            await pubsub.subscribe(self._keys.told)
             await pubsub.get_message(timeout=COMMAND_TIMEOUT_S)  # its confirmation, and no message
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, pubsub)
+                tasks.start_soon(self._look_for_told)
                 tasks.start_soon(self._poll)
                 task_status.started()
 
     async def _listen(self, pubsub: PubSub) -> None:
         while True:
             try:
-                message = await pubsub.get_message(timeout=5.0)
-                if message is not None:
-                    await self.look(message["data"].decode().split(","))
+                # With a timer of its own, and out of the scope, which would cut a renewal short.
+                self._hear(await pubsub.get_message(timeout=COMMAND_TIMEOUT_S))
+                # redis-py looks after a silent connection only where a read begins.
+                with anyio.move_on_after(LISTEN_S):
+                    while True:
+                        self._hear(await pubsub.get_message(timeout=None))
             except RedisError:
                 # The subscription is renewed by the next call; the poll covers the gap.
                 await anyio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - jitter
+
+    def _hear(self, message: Mapping[str, Any] | None) -> None:
+        """Deliver what a message brings. One that is none of ours is left to the poll."""
+        if message is None:
+            return
+        for told in read_told(message["data"]):
+            if not isinstance(told, str):
+                self._deliver(told.digest, told)
+            elif told in self._expected:
+                self._to_look_for.put(told)
+
+    async def _look_for_told(self) -> None:
+        while True:
+            await self._to_look_for.wait()
+            with suppress(RedisError):  # the poll looks, too
+                await self.look(self._to_look_for.take(LOOK_AT_ONCE))
 
     async def _poll(self) -> None:
         while True:

@@ -163,7 +163,14 @@ class NotCountable(
 Result = Counted | Failed
 Outcome = Counted | Failed | NotCountable
 
+Told = Result | str
+"""What is told of a job that ended: its result, or its digest alone where that is to be read."""
+
 _results: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
+_told: msgspec.json.Decoder[list[Told]] = msgspec.json.Decoder(list[Told])
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises over a text that is none of ours, invalid as UTF-8 or deeply nested, say."""
 
 
 def encode_result(result: Result) -> bytes:
@@ -186,5 +193,13 @@ def read_result(text: bytes | None) -> Result | None:
     """Read a result; None where there is none, or a text that is none of ours."""
     try:
         return None if text is None else _results.decode(text)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return None
+
+
+def read_told(message: bytes) -> list[Told]:
+    """Read what settle.lua tells of one call's jobs; nothing from a text that is none of ours."""
+    try:
+        return _told.decode(message)
+    except _UNREADABLE:
+        return []

@@ -150,9 +150,8 @@ class Scripts:
         args += ("" if published else keys.results, retention.counted_ms, retention.failed_ms)
         for ending in endings:
             args += (ending.digest, ending.token, ending.result, ending.code, ending.attempts)
-        statuses = await self._settle(
-            redis, (keys.leased, keys.later, keys.deadlines, keys.dead, keys.done), args
-        )
+        places = (keys.leased, keys.later, keys.deadlines, keys.dead, keys.done, keys.told)
+        statuses = await self._settle(redis, places, args)
         return tuple(text_of(status) for status in statuses)
 
     async def publish(

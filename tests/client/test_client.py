@@ -399,7 +399,7 @@ async def test_a_cut_subscription_is_renewed(redis_url: str) -> None:
         assert await redis.client_kill_filter(_type="pubsub") == 1
 
         async def subscribed() -> bool:
-            [(_, subscribers)] = await redis.pubsub_numsub(KEYS.done)
+            [(_, subscribers)] = await redis.pubsub_numsub(KEYS.told)
             return bool(subscribers == 1)
 
         await until(subscribed)

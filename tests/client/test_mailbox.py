@@ -13,7 +13,19 @@ KEYS = Keys()
 DIGEST = "d" * 64
 
 
-async def test_a_text_that_is_none_of_ours_is_no_result(redis_url: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"nonsense",
+        b'{"status":"failed","code":"\xff","message":"m"}',
+        b'{"status":"failed","code":"c","message":"m","new":'
+        + b"[" * 50_000
+        + b"]" * 50_000
+        + b"}",
+    ],
+    ids=["no JSON", "no UTF-8", "too deep"],
+)
+async def test_a_text_that_is_none_of_ours_is_no_result(redis_url: str, text: bytes) -> None:
     """Somebody may have written it by hand, or a version to come; the wait must not end on it."""
     delivered: list[Result | None] = []
     async with connect(redis_url) as redis:
@@ -21,7 +33,7 @@ async def test_a_text_that_is_none_of_ours_is_no_result(redis_url: str) -> None:
         expectation = Expectation(DIGEST, delivered.append)
         expectation.submitted = True
         mailbox.expect(expectation)
-        await redis.set(KEYS.result(DIGEST), "nonsense", px=60_000)
+        await redis.set(KEYS.result(DIGEST), text, px=60_000)
         await redis.hset(KEYS.job(DIGEST), "lane", "batch")
         await redis.pexpire(KEYS.job(DIGEST), 60_000)
         await mailbox.look([DIGEST])

@@ -62,3 +62,15 @@ async def test_the_budget_of_commands_holds(redis_url: str) -> None:
         uses = [use async for use in count_all(redis_url)]
     assert uses == ["hit"] * JOBS
     assert cached.total() <= JOBS, cached
+
+
+async def test_a_waiter_reads_no_result_that_it_is_told(redis_url: str) -> None:
+    counts = 2 * SLACK
+    with sent_commands(redis_url) as sent:
+        async with (
+            running_pool(redis_url, Answers(), rpm=30_000, concurrency=64),
+            Client.connect(redis_url) as wb,
+        ):
+            for payload in payloads()[:counts]:
+                await wb.count(payload)
+    assert sent["MGET"] <= SLACK, sent

@@ -10,7 +10,7 @@ from support.queue_under_test import QueueUnderTest
 from support.results import counted, failed
 
 from weighbridge.jobs import Verdict
-from weighbridge.records import Counted, Failed, Lane, read_result
+from weighbridge.records import Counted, Failed, Lane, read_result, read_told
 
 pytestmark = pytest.mark.asyncio
 
@@ -154,20 +154,68 @@ async def test_one_settle_call_publishes_one_message(queue: QueueUnderTest) -> N
         assert await anext(messages) == "last"
 
 
-async def test_a_stale_settle_publishes_nothing(queue: QueueUnderTest) -> None:
+async def test_a_count_is_told_as_it_is_stored(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    lease = await queue.take_one()
+    async with listening(queue, queue.keys.told) as messages:
+        await queue.settle(lease, tokens=42)
+        told = await anext(messages)
+    stored = await queue.result("a")
+    assert stored is not None
+    assert told == f"[{stored.decode()}]"
+
+
+async def test_of_a_failure_the_digest_alone_is_told(queue: QueueUnderTest) -> None:
+    """A late success may have been written before it, and stays."""
+    await queue.submit("a")
+    lease = await queue.take_one()
+    async with listening(queue, queue.keys.told) as messages:
+        await queue.fail(lease)
+        assert await anext(messages) == f'["{lease.digest}"]'
+
+
+async def test_what_one_call_settled_is_told_in_one_message(queue: QueueUnderTest) -> None:
+    await queue.submit("a", "b", "c", "d")
+    count, failure, stale, other = await queue.take(4)
+    await queue.jobs.release([stale])
+    verdicts = [
+        Verdict(count, counted(count.digest, 1)),
+        Verdict(failure, failed(failure.digest)),
+        Verdict(stale, counted(stale.digest)),
+        Verdict(other, counted(other.digest, 2)),
+    ]
+    async with listening(queue, queue.keys.told) as messages:
+        await queue.jobs.settle(verdicts)
+        told = read_told((await anext(messages)).encode())
+    assert told == [counted(count.digest, 1), failure.digest, counted(other.digest, 2)]
+
+
+async def test_what_is_told_comes_before_done(queue: QueueUnderTest) -> None:
+    await queue.submit("a")
+    lease = await queue.take_one()
+    async with listening(queue, queue.keys.done, queue.keys.told) as messages:
+        await queue.settle(lease)
+        told, done = await anext(messages), await anext(messages)
+    assert (read_told(told.encode()), done) == ([counted(lease.digest)], lease.digest)
+
+
+@pytest.mark.parametrize("channel", ["done", "told"])
+async def test_a_stale_settle_publishes_nothing(queue: QueueUnderTest, channel: str) -> None:
     await queue.submit("a")
     lease = await queue.take_one()
     await queue.settle(lease)
-    async with listening(queue) as messages:
+    async with listening(queue, getattr(queue.keys, channel)) as messages:
         await queue.settle(lease)
-        await queue.redis.publish(queue.keys.done, "last")
+        await queue.redis.publish(getattr(queue.keys, channel), "last")
         assert await anext(messages) == "last"
 
 
-async def test_a_woken_waiter_finds_the_result(queue: QueueUnderTest) -> None:
+@pytest.mark.parametrize("channel", ["done", "told"])
+async def test_a_woken_waiter_finds_the_result(queue: QueueUnderTest, channel: str) -> None:
     await queue.submit("a")
     lease = await queue.take_one()
-    async with listening(queue) as messages, anyio.create_task_group() as tasks:
+    channels = listening(queue, getattr(queue.keys, channel))
+    async with channels as messages, anyio.create_task_group() as tasks:
         tasks.start_soon(queue.settle, lease)
         await anext(messages)
         assert await queue.result("a") is not None
@@ -212,9 +260,9 @@ async def test_a_settle_that_is_not_done_publishes_nothing(queue: QueueUnderTest
     lease = await queue.take_one()
     async with listening(queue) as messages:
         assert await queue.settle_script(lease) == ["more"]
+        await queue.redis.publish(queue.keys.done, "between")
         assert await queue.settle_script(lease) == ["settled"]
-        await queue.redis.publish(queue.keys.done, "last")
-        assert [await anext(messages), await anext(messages)] == [lease.digest, "last"]
+        assert [await anext(messages), await anext(messages)] == ["between", lease.digest]
 
 
 async def test_settling_says_how_many_leases_no_longer_held(queue: QueueUnderTest) -> None:
@@ -226,10 +274,10 @@ async def test_settling_says_how_many_leases_no_longer_held(queue: QueueUnderTes
 
 
 @asynccontextmanager
-async def listening(queue: QueueUnderTest) -> AsyncIterator[AsyncIterator[str]]:
-    """Subscribe to what is settled."""
+async def listening(queue: QueueUnderTest, *channels: str) -> AsyncIterator[AsyncIterator[str]]:
+    """Subscribe to what is settled, on ``done`` unless channels are named."""
     async with queue.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-        await pubsub.subscribe(queue.keys.done)
+        await pubsub.subscribe(*(channels or (queue.keys.done,)))
         yield messages_of(pubsub)
 
 

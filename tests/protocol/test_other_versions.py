@@ -123,8 +123,11 @@ async def _empty(redis: Any) -> bool:
     return not await redis.llen(KEYS.doorbell)
 
 
-async def test_a_message_of_another_version_on_done_ends_no_wait(
-    redis_url: str, redis: Any
+@pytest.mark.parametrize(
+    "message", ["v9 something else,,", '[{"status":"counted_twice","digest":"x"},"y"]']
+)
+async def test_what_another_version_tells_ends_no_wait(
+    redis_url: str, redis: Any, message: str
 ) -> None:
     answers = Answers()
     answers.gate = anyio.Event()
@@ -136,7 +139,7 @@ async def test_a_message_of_another_version_on_done_ends_no_wait(
     async with running_pool(redis_url, answers), anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
         await until(lambda: answers.bodies)
-        assert await redis.publish(KEYS.done, "v9 something else,,") == 1
+        assert await redis.publish(KEYS.told, message) == 1
         answers.gate.set()
     assert counts[0].cache == "miss"
 

@@ -14,7 +14,7 @@ TOO_SLOW_MS = 100.0
 
 FULL = 0.9
 SMALLEST_BUFFER = 8 * MEBIBYTE
-"""For a subscriber: the ``done`` messages of a busy second, many times over."""
+"""For a subscriber: what is told in a busy second, many times over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,7 @@ def rehearsal(keys: Keys, scratch: str) -> list[Command]:
         ("PING",),
         ("PTTL", absent),
         ("PUBLISH", keys.done, ""),
+        ("PUBLISH", keys.told, "[]"),
         ("RPUSH", scratch, 1),
         ("SADD", scratch, 1),
         ("SET", result, "", "PX", 1, "XX"),
