@@ -8,14 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weighbridge.canonical import arrange_body
-from weighbridge.conversation import MANY_MESSAGES, read_conversation, write_conversation
+from weighbridge.conversation import (
+    FEW_QUOTES,
+    MANY_MESSAGES,
+    SMALL_BYTES,
+    read_conversation,
+    write_conversation,
+)
 from weighbridge.errors import PayloadError
 from weighbridge.payload import check_payload
 from weighbridge.strict_json import read_json, write_json
 
 DROPPED = frozenset({"max_tokens", "stream"})
 TEXT = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(['"', '\\"', "\\u0022"])
-BLOCK = st.fixed_dictionaries({"text": TEXT, "type": st.just("text")})
+SOURCE = st.fixed_dictionaries(
+    {"type": st.sampled_from(["base64", "url"]), "media_type": TEXT, "data": TEXT}
+)
+BLOCK = st.fixed_dictionaries({"text": TEXT, "type": st.just("text")}) | st.fixed_dictionaries(
+    {"type": st.sampled_from(["image", "document"]), "source": SOURCE}
+)
 CONTENT = TEXT | st.lists(BLOCK, max_size=3)
 MESSAGE = st.fixed_dictionaries({"role": TEXT, "content": CONTENT})
 BODY = st.fixed_dictionaries(
@@ -49,6 +60,27 @@ def test_a_conversation_of_text_takes_the_short_way() -> None:
     assert found == write_conversation(body, DROPPED) == ("m", long_way(raw))
 
 
+def picture(data: object, kind: str = "base64") -> dict[str, Any]:
+    """Make a body that shows a picture."""
+    source = {"type": kind, "media_type": "image/png", "data": data}
+    content = [{"type": "image", "source": source}, {"type": "text", "text": "What is it?"}]
+    return {"model": "m", "messages": [{"role": "user", "content": content}]}
+
+
+def test_a_large_picture_takes_the_short_way() -> None:
+    raw = json.dumps(picture("x" * 2 * SMALL_BYTES)).encode()
+    found = read_conversation(raw, DROPPED)
+    assert found is not None
+    assert found.body == long_way(raw)
+
+
+def test_a_large_body_of_many_strings_is_read_in_pieces() -> None:
+    content = [{"type": "text", "text": "x" * 100}] * (FEW_QUOTES // 4)
+    raw = json.dumps({"model": "m", "messages": [{"role": "user", "content": content}]}).encode()
+    assert len(raw) > SMALL_BYTES
+    assert read_conversation(raw, DROPPED) is None
+
+
 HELLO = {"role": "user", "content": "x"}
 
 
@@ -70,6 +102,9 @@ HELLO = {"role": "user", "content": "x"}
         {"model": "m", "messages": [{"role": "user", "content": [{"type": "image"}]}]},
         {"model": "m", "messages": [{"role": "user", "content": [{"type": "image", "text": ""}]}]},
         {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]},
+        picture("", kind="url"),
+        picture(1),
+        picture({}),
     ],
 )
 def test_whatever_else_there_is_goes_the_long_way(body: object) -> None:
