@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from anyio import to_thread
 from redis.asyncio import Redis
 from support.own_server import own_server
 from support.pools import live_jobs, until
+from support.warm_start import RunningCommand
 from support.worker_processes import fleet
 
 from weighbridge import Client, Counted
@@ -37,7 +37,7 @@ def payload(number: int) -> dict[str, Any]:
 @asynccontextmanager
 async def held_calls(
     url: str, home: Path, **settings: str
-) -> AsyncIterator[tuple[Sandbox, "subprocess.Popen[bytes]"]]:
+) -> AsyncIterator[tuple[Sandbox, RunningCommand]]:
     """Run one worker on a full queue whose calls are held at the endpoint."""
     async with sandbox(SandboxSettings(rpm=60_000, depth=1000)) as stand_in:
         stand_in.gate.close()
@@ -50,7 +50,7 @@ async def held_calls(
             yield stand_in, worker
 
 
-async def ended(worker: "subprocess.Popen[bytes]", *, within_s: float) -> int:
+async def ended(worker: RunningCommand, *, within_s: float) -> int:
     """Wait for a worker's end; returns its exit status."""
     return await to_thread.run_sync(lambda: worker.wait(within_s))
 
