@@ -34,7 +34,7 @@ def cold(*words: str, home: Path, stdin: bytes = b"") -> "subprocess.CompletedPr
         (("no-such-command",), b""),
         (("worker",), b""),
         (("count", "nowhere.jsonl"), b""),
-        (("count", "-", "-o", "-"), b'{"model": "claude-x"}\n[]\n'),
+        (("count", "-"), b'{"model": "claude-x"}\n[]\n'),
     ],
 )
 def test_status_and_both_streams_are_the_same(
