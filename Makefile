@@ -12,8 +12,9 @@ INSTALLED := $(VENV)/.installed
 SOURCES := pyproject.toml README.md LICENSE \
     $(shell find queue worker -name __pycache__ -prune -o -print)
 
-# Most tests wait for other processes, so that two files at once take half the time.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# Most tests wait for other processes, so that two files at once take half the time. In the order of
+# tests/conftest.py, the longest first; xdist's own would leave files of few and long tests for last.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 EXAMPLES := deploy/examples/payloads.jsonl
 ARGS :=

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from anyio import to_thread
 from redis.asyncio import Redis
 from support.own_server import own_server
 from support.pools import live_jobs, until
+from support.warm_start import RunningCommand
 from support.worker_processes import fleet
 
 from weighbridge import Client, Counted
@@ -37,7 +37,7 @@ def payload(number: int) -> dict[str, Any]:
 @asynccontextmanager
 async def held_calls(
     url: str, home: Path, **settings: str
-) -> AsyncIterator[tuple[Sandbox, "subprocess.Popen[bytes]"]]:
+) -> AsyncIterator[tuple[Sandbox, RunningCommand]]:
     """Run one worker on a full queue whose calls are held at the endpoint."""
     async with sandbox(SandboxSettings(rpm=60_000, depth=1000)) as stand_in:
         stand_in.gate.close()
@@ -50,7 +50,7 @@ async def held_calls(
             yield stand_in, worker
 
 
-async def ended(worker: "subprocess.Popen[bytes]", *, within_s: float) -> int:
+async def ended(worker: RunningCommand, *, within_s: float) -> int:
     """Wait for a worker's end; returns its exit status."""
     return await to_thread.run_sync(lambda: worker.wait(within_s))
 
@@ -124,7 +124,7 @@ async def test_a_second_signal_gives_back_at_once_what_is_in_flight(
 async def test_a_call_that_hangs_does_not_hold_the_exit_beyond_the_drain(
     redis_url: str, tmp_path: Path
 ) -> None:
-    times = {"WEIGHBRIDGE_CALL_DEADLINE": "2", "WEIGHBRIDGE_DRAIN": "3"}
+    times = {"WEIGHBRIDGE_CALL_DEADLINE": "1", "WEIGHBRIDGE_DRAIN": "2"}
     async with held_calls(redis_url, tmp_path, **times) as (stand_in, worker):
         worker.send_signal(signal.SIGTERM)
         assert await ended(worker, within_s=15) == 0
@@ -136,7 +136,7 @@ async def test_a_call_that_hangs_does_not_hold_the_exit_beyond_the_drain(
 async def test_a_server_that_hangs_does_not_hold_the_exit_beyond_the_grace(
     tmp_path: Path,
 ) -> None:
-    times = {"DRAIN": "3", "CALL_DEADLINE": "2", "GRACE": "8", "LEASE": "3"}
+    times = {"DRAIN": "1", "CALL_DEADLINE": "0.5", "GRACE": "5", "LEASE": "3"}
     settings = {f"WEIGHBRIDGE_{name}": value for name, value in times.items()}
     with own_server(tmp_path / "server") as server:
         async with held_calls(server.url, tmp_path, **settings) as (stand_in, worker):
@@ -145,7 +145,7 @@ async def test_a_server_that_hangs_does_not_hold_the_exit_beyond_the_grace(
             os.kill(pid, signal.SIGSTOP)
             try:
                 worker.send_signal(signal.SIGTERM)
-                assert await ended(worker, within_s=14) == 0
+                assert await ended(worker, within_s=11) == 0
             finally:
                 os.kill(pid, signal.SIGCONT)
             await finish(server.url, tmp_path, stand_in)

@@ -49,7 +49,7 @@ async def test_500_payloads_make_375_calls_and_a_second_run_none(
 async def test_three_workers_share_one_limit_and_every_payload_gets_its_count(
     redis_url: str, tmp_path: Path
 ) -> None:
-    rpm, jobs = 3000, 400
+    rpm, jobs = 3000, 200
     async with (
         sandbox(SandboxSettings(rpm=60_000, depth=1000)) as stand_in,
         observed(stand_in) as observer,
@@ -67,8 +67,8 @@ async def test_three_workers_share_one_limit_and_every_payload_gets_its_count(
     assert observer.most_over(rpm / 60) <= rpm / 60 * 0.1 + 1
 
 
-async def test_killing_workers_amid_2000_jobs_loses_none(redis_url: str, tmp_path: Path) -> None:
-    jobs = 2000
+async def test_killing_workers_amid_1000_jobs_loses_none(redis_url: str, tmp_path: Path) -> None:
+    jobs = 1000
     answered: set[int] = set()
     async with (
         sandbox(SandboxSettings(rpm=30_000, depth=500, latency_s=0.02)) as stand_in,
@@ -91,7 +91,7 @@ async def test_killing_workers_amid_2000_jobs_loses_none(redis_url: str, tmp_pat
                 await stand_in.gate.holds(5)
                 workers[0].send_signal(signal.SIGKILL)
                 stand_in.gate.open()
-            if len(answered) == 900:
+            if len(answered) == 600:
                 workers[1].send_signal(signal.SIGKILL)
         attempts = stand_in.ledger.attempts
     assert answered == set(range(jobs))

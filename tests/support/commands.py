@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from support.acl import command_as_role
+from support.warm_start import Forker
 
 COMMAND = (sys.executable, "-m", "weighbridge_worker")
 DATA = Path(__file__).parents[1] / "data"
@@ -20,8 +22,24 @@ PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "TMPDIR")
 
 def environment(home: Path, **extra: str) -> dict[str, str]:
     """Make an environment with a home of its own and nothing of the tester's settings."""
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return kept | {"HOME": str(home)} | extra
+    return _passed_on() | {"HOME": str(home)} | extra
+
+
+def _passed_on() -> dict[str, str]:
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+def warm(env: Mapping[str, str]) -> Forker | None:
+    """Return what forks commands in this environment; None where they have to start cold."""
+    if sys.platform != "linux":
+        return None
+    forker = _forker()
+    return forker if forker.can_be(env) else None
+
+
+@cache
+def _forker() -> Forker:
+    return Forker(_passed_on())
 
 
 def run(
@@ -29,6 +47,9 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command to its end."""
     told, told_env = command_as_role(words, env)
+    if forker := warm(told_env):
+        status, out, err = forker.run(told, told_env, stdin, within_s)
+        return subprocess.CompletedProcess([*COMMAND, *told], status, out.decode(), err.decode())
     done = subprocess.run(
         [*COMMAND, *told],
         env=told_env,

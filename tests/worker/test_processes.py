@@ -23,6 +23,7 @@ from support.pools import live_jobs, until
 from support.probes import get
 from support.processes import eventually, is_running
 from support.topologies import free_ports
+from support.warm_start import RunningCommand
 from support.worker_processes import fleet
 
 from weighbridge import Client, Counted
@@ -33,7 +34,6 @@ KEYS = Keys()
 JOBS = 60
 QUICK = {"CALL_DEADLINE": "2", "LEASE": "3"}
 KILLED = 137
-Parent = subprocess.Popen[bytes]
 
 
 def payload(number: int) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def payload(number: int) -> dict[str, Any]:
 @asynccontextmanager
 async def two(
     url: str, home: Path, **settings: str
-) -> AsyncIterator[tuple[Sandbox, Parent, list[int]]]:
+) -> AsyncIterator[tuple[Sandbox, RunningCommand, list[int]]]:
     """Run two processes under a parent; gives the stand-in, the parent and the processes' ids."""
     named = {f"WEIGHBRIDGE_{name}": value for name, value in settings.items()}
     async with (
@@ -72,7 +72,7 @@ async def hold_calls(url: str, stand_in: Sandbox) -> None:
         await stand_in.gate.holds(10)
 
 
-async def end(parent: Parent, *, within_s: float = 30) -> int:
+async def end(parent: RunningCommand, *, within_s: float = 30) -> int:
     """Wait for the end; returns the exit status."""
     return await to_thread.run_sync(lambda: parent.wait(within_s))
 
