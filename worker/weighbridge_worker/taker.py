@@ -6,10 +6,11 @@ the endpoint refuses its key, or its calls fail while others' are answered.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import anyio
+from anyio.lowlevel import checkpoint
 from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
@@ -34,6 +35,9 @@ EARLY_US = 500
 IDLE_S = 8.0
 """The longest wait on the doorbell. Ten seconds without a visit look like an outage to take.lua."""
 
+AT_ONCE_TURNS = 2
+"""Of the event loop: one for the calls to begin, one to settle what a stand-in answers in place."""
+
 LOST = "lost"
 """The verdict on a held job that another worker has by now; the word stands in take.lua too."""
 
@@ -52,7 +56,7 @@ class Taker:
         settings: TakerSettings,
         ceiling: Ceiling,
         draining: Draining,
-        start: Callable[[HeldLease], None],
+        start: Callable[[HeldLease], Awaitable[None]],
         log: FilteringBoundLogger,
     ) -> None:
         self._jobs = jobs
@@ -140,6 +144,8 @@ class Taker:
             try:
                 reply = await self._visit()
                 self._back()
+                if reply.leases:
+                    await self._let_calls_begin()
                 await self._until_next(reply)
             except RedisError as error:
                 self._gone(error)
@@ -181,8 +187,13 @@ class Taker:
         if reply.leases:
             self.standing.began(anyio.current_time() - requested_at)
         for lease in reply.leases:
-            self._begin(lease, body_of, reply)
+            await self._begin(lease, body_of, reply)
         return reply
+
+    async def _let_calls_begin(self) -> None:
+        """Let what is due call, and what is answered at once be settled, before we look further."""
+        for _ in range(AT_ONCE_TURNS):
+            await checkpoint()
 
     def _judged(self, reply: TakeReply) -> None:
         """Take to heart whose calls fail."""
@@ -217,7 +228,7 @@ class Taker:
             held=tuple((one.lease.digest, one.lease.token) for one in held),
         )
 
-    def _begin(self, lease: Lease, body_of: dict[int, bytes | None], reply: TakeReply) -> None:
+    async def _begin(self, lease: Lease, body_of: dict[int, bytes | None], reply: TakeReply) -> None:
         before = self._leases.missed_before(lease)
         if lease.verdict == LOST:
             self._leases.end(lease.token)
@@ -240,7 +251,7 @@ class Taker:
         self._leases.begin(held)
         if held.calls:
             self._window.granted(lease.token)
-        self._start(held)
+        await self._start(held)
 
     async def _until_next(self, reply: TakeReply) -> None:
         """Sleep until a visit can bring something: a place, a turn, a job."""
