@@ -7,6 +7,7 @@ import anyio
 
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Draining, HeldLease
+from weighbridge_worker.loop_time import loop_time
 
 
 class Starter:
@@ -34,7 +35,7 @@ class Starter:
         """
         if self._draining.is_set():
             self._start(held)
-        elif self._waiting or held.slot_at > anyio.current_time() or not self._ceiling.has_room():
+        elif self._waiting or held.slot_at > loop_time() or not self._ceiling.has_room():
             heappush(self._waiting, (held.slot_at, held.lease.token, held))
             if self._waiting[0][2] is held:
                 self._changed.set()
@@ -63,7 +64,7 @@ class Starter:
         while not self._draining.is_set():
             wait_s = None
             if self._waiting:
-                wait_s = self._waiting[0][0] - anyio.current_time()
+                wait_s = self._waiting[0][0] - loop_time()
                 if wait_s <= 0:
                     return
             self._changed = anyio.Event()
