@@ -38,7 +38,7 @@ class Link(AbstractConnection):
     async def connect(self) -> None:
         """Connect; a pool asks for it before every command."""
         if not self.is_connected:
-            await super().connect()
+            await super().connect()  # type: ignore[no-untyped-call]
 
     def pack_command(self, *args: Any) -> list[bytes]:
         """Pack a command; the names of some are two words."""
