@@ -35,9 +35,6 @@ EARLY_US = 500
 IDLE_S = 8.0
 """The longest wait on the doorbell. Ten seconds without a visit look like an outage to take.lua."""
 
-AT_ONCE_TURNS = 2
-"""Of the event loop: one for the calls to begin, one to settle what a stand-in answers in place."""
-
 LOST = "lost"
 """The verdict on a held job that another worker has by now; the word stands in take.lua too."""
 
@@ -145,7 +142,7 @@ class Taker:
                 reply = await self._visit()
                 self._back()
                 if reply.leases:
-                    await self._let_calls_begin()
+                    await checkpoint()  # what is due calls before we look further
                 await self._until_next(reply)
             except RedisError as error:
                 self._gone(error)
@@ -189,11 +186,6 @@ class Taker:
         for lease in reply.leases:
             await self._begin(lease, body_of, reply)
         return reply
-
-    async def _let_calls_begin(self) -> None:
-        """Let what is due call, and what is answered at once be settled, before we look further."""
-        for _ in range(AT_ONCE_TURNS):
-            await checkpoint()
 
     def _judged(self, reply: TakeReply) -> None:
         """Take to heart whose calls fail."""
