@@ -66,8 +66,7 @@ class Retention:
     dead_ms: int = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """A job to settle: its result as JSON, and its code and attempts if it failed."""
 
     digest: str

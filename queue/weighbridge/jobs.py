@@ -1,8 +1,8 @@
 """The workers' side of the queue: take, settle, release, retry."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from weighbridge.connection import RedisClient, read_values, results_apart
@@ -14,8 +14,7 @@ from weighbridge.scripts import Scripts
 MAX_DEAD_LETTERS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """How a leased job ends."""
 
     lease: Lease

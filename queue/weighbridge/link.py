@@ -35,6 +35,11 @@ class Link(AbstractConnection):
     _parser: Any
     check_health: Callable[[], Coroutine[Any, Any, Any]]
 
+    async def connect(self) -> None:
+        """Connect; a pool asks for it before every command."""
+        if not self.is_connected:
+            await super().connect()  # type: ignore[no-untyped-call]
+
     def pack_command(self, *args: Any) -> list[bytes]:
         """Pack a command; the names of some are two words."""
         if not HIREDIS_AVAILABLE:

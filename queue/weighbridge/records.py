@@ -6,7 +6,6 @@ as frozen dataclasses; holding nothing that could hold them, they need no look b
 Times are integers in microseconds and waits are relative, so that no container's clock matters.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -60,8 +59,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     """The submitter's trace context, see ``trace_context.py``; or empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """The time-bounded right to make one call for a job.
 
     Args:
@@ -175,7 +173,9 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def encode_result(result: Result) -> bytes:
     """Write a result as the JSON that travels; how this caller came by it is left out."""
-    return msgspec.json.encode(msgspec.structs.replace(result, cache=None))
+    if result.cache is not None:
+        result = msgspec.structs.replace(result, cache=None)
+    return msgspec.json.encode(result)
 
 
 def encode_reply(reply_id: str, entry: str, result: Result) -> bytes:

@@ -7,6 +7,8 @@ from weighbridge.exchange import Submission
 from weighbridge.records import Lane, Lease
 from weighbridge.script import Arg
 
+_LANES = {lane.encode(): lane for lane in Lane}
+
 
 def submission_args(submission: Submission) -> list[Arg]:
     """Spell a submission, eleven arguments."""
@@ -28,22 +30,22 @@ def submission_args(submission: Submission) -> list[Arg]:
 
 def read_lease(row: Sequence[Any]) -> Lease:
     """Read a lease; its payload, the last word, is left where it is."""
-    digest, token, verdict, slot, ends, *rest = row
-    deliveries, attempts, lane, model, betas, producer, age, trace, _ = rest
+    digest, token, verdict, slot, ends, deliveries, attempts, lane, *words = row
+    model, betas, producer, age, trace, _ = words
     return Lease(
-        digest=text_of(digest),
+        digest=digest.decode(),
         token=int(token),
-        verdict=text_of(verdict),
+        verdict=verdict.decode(),
         slot_us=int(slot),
         ends_us=int(ends),
-        deliveries=int(deliveries),
-        attempts=int(attempts),
-        lane=Lane(text_of(lane)),
-        model=text_of(model),
-        betas=tuple(beta for beta in text_of(betas).split(",") if beta),
-        producer=text_of(producer),
+        deliveries=deliveries,
+        attempts=attempts,
+        lane=_LANES[lane],
+        model=model.decode(),
+        betas=tuple(beta for beta in betas.decode().split(",") if beta) if betas else (),
+        producer=producer.decode(),
         age_us=int(age),
-        trace=text_of(trace),
+        trace=trace.decode(),
     )
 
 

@@ -10,7 +10,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr("anyio.current_time", lambda: self.now)
+        monkeypatch.setattr("weighbridge_worker.standing.loop_time", lambda: self.now)
 
 
 @pytest.mark.parametrize(

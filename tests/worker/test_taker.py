@@ -31,7 +31,7 @@ class Clumsy:
             make_logger("error", "json"),
         )
 
-    def _start(self, held: HeldLease) -> None:
+    async def _start(self, held: HeldLease) -> None:
         self.begun.append(held)
         if len(self.begun) == 1:
             self.taker.missed(held)

@@ -23,6 +23,10 @@ class Ceiling:
             self._interval_us = interval_us
             self._limiter = _limiter(interval_us)
 
+    def has_room(self) -> bool:
+        """Whether one more call is within the bound now, so that ``pass_under`` would not wait."""
+        return self._limiter.has_capacity()
+
     async def pass_under(self) -> None:
         """Wait until one more call is within the bound."""
         await self._limiter.acquire()

@@ -27,6 +27,7 @@ from weighbridge_worker.calls import (
     Trial,
 )
 from weighbridge_worker.logs import hold_libraries
+from weighbridge_worker.loop_time import loop_time
 from weighbridge_worker.settings import ANTHROPIC_VERSION, WorkerSettings
 
 PATH = "/v1/messages/count_tokens"
@@ -34,6 +35,10 @@ PATH = "/v1/messages/count_tokens"
 RATE_HEADERS = "anthropic-ratelimit-"
 """What these headers' names begin with (https://platform.claude.com/docs/en/api/rate-limits); it is
 not documented whether counting answers with them."""
+
+_SANDBOX = SANDBOX_HEADER.encode()
+_LIMIT = f"{RATE_HEADERS}requests-limit".encode()
+_REMAINING = f"{RATE_HEADERS}requests-remaining".encode()
 
 COUNTING_BETA = "token-counting-2024-11-01"
 """What the SDK itself adds where betas are named (2.12, resources/beta/messages/messages.py)."""
@@ -67,6 +72,8 @@ class AnthropicCounter:
 
     def __init__(self, client: AsyncAnthropic, *, deadline_s: float) -> None:
         self._client = client
+        # Whole: the SDK takes a path apart and puts it together anew for every call.
+        self._url = str(client.base_url).rstrip("/") + PATH
         self._deadline_s = deadline_s
 
     async def warm(self, connections: int) -> None:
@@ -103,7 +110,7 @@ class AnthropicCounter:
             latency_s=anyio.current_time() - began,
             tokens=None if failure else _read(response),
             failure=failure,
-            limit=_rate_header(response, "limit", 0),
+            limit=_rate(_headers_of(response).get(_LIMIT), 0),
             rate_headers={
                 name: value
                 for name, value in response.headers.items()
@@ -134,13 +141,15 @@ class AnthropicCounter:
         headers, content = _headers(betas), body if len(body) <= PIECE_BYTES else _in_pieces(body)
         if content is not body:  # or it would be sent chunked
             headers["content-length"] = str(len(body))
-        with anyio.fail_after(self._deadline_s):
+        # Half the price of fail_after, which looks for its backend three times.
+        with anyio.CancelScope(deadline=loop_time() + self._deadline_s):
             return await self._client.post(
-                PATH,
+                self._url,
                 content=content,
                 cast_to=httpx2.Response,
                 options={"headers": headers},
             )
+        raise TimeoutError
 
 
 @asynccontextmanager
@@ -183,12 +192,18 @@ def _read(response: httpx2.Response) -> Tokens:
         tokens = None
     if type(tokens) is not int or tokens < 0:
         raise PassingFailure("bad_response", "the endpoint answered 200 without a count")
+    headers = _headers_of(response)
     return Tokens(
         tokens,
-        "estimate" if SANDBOX_HEADER in response.headers else "api",
-        limit=_rate_header(response, "limit", 0),
-        remaining=_rate_header(response, "remaining", -1),
+        "estimate" if _SANDBOX in headers else "api",
+        limit=_rate(headers.get(_LIMIT), 0),
+        remaining=_rate(headers.get(_REMAINING), -1),
     )
+
+
+def _headers_of(response: httpx2.Response) -> dict[bytes, bytes]:
+    """Give the headers by their names: each look into the transport's own walks all of them."""
+    return {name.lower(): value for name, value in response.headers.raw}
 
 
 class _Limit(msgspec.Struct):
@@ -217,10 +232,9 @@ def _requests_per_minute(text: bytes) -> int:
     return min(found)
 
 
-def _rate_header(response: httpx2.Response, name: str, absent: int) -> int:
+def _rate(text: bytes | None, absent: int) -> int:
     """Read one of the rate-limit headers, which may or may not come."""
-    text = response.headers.get(f"{RATE_HEADERS}requests-{name}", "")
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else absent
+    return int(text) if text and re.fullmatch(rb"[0-9]{1,9}", text) else absent
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.bucket import Refusal
@@ -19,6 +20,7 @@ from weighbridge_worker.calls import (
     Throttled,
     Tokens,
 )
+from weighbridge_worker.loop_time import loop_time
 
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
@@ -30,8 +32,7 @@ VERDICTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HeldLease:
+class HeldLease(msgspec.Struct, frozen=True):
     """A lease in this process, its times on the loop's clock.
 
     Args:
@@ -62,8 +63,7 @@ class HeldLease:
         return not self.lease.verdict and self.body is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(msgspec.Struct, frozen=True):
     """The job ends with this result.
 
     Args:
@@ -150,7 +150,7 @@ class Executor:
             return self._fail(lease, lease.verdict or "payload_missing")
         if self._draining.is_set():
             return Release("draining")
-        if anyio.current_time() > held.forfeit_at:
+        if loop_time() > held.forfeit_at:
             self._log.debug("slot_missed", digest=lease.digest[:12])
             return Hold()
         self._met(held)

@@ -1,10 +1,10 @@
 """Passes on what the endpoint's rate-limit headers say, where they come, and seldom enough."""
 
-import anyio
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.bucket import Bucket
 from weighbridge_worker.calls import Tokens
+from weighbridge_worker.loop_time import loop_time
 
 LOW_EVERY_S = 1.0
 """Between two warnings of one worker; the bucket heeds the fleet's once a second too."""
@@ -34,7 +34,7 @@ class Feedback:
 
     async def heard(self, tokens: Tokens) -> None:
         """Note an answer's headers; tell the bucket what it should heed."""
-        now = anyio.current_time()
+        now = loop_time()
         self._most = max(self._most, tokens.remaining)
         low = 0 <= tokens.remaining < self._most * LOW_SHARE and now >= self._low_at
         lower = 0 < tokens.limit < self._rpm and now >= self._limit_at

@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 
 from weighbridge.jobs import Jobs, Verdict
 from weighbridge_worker.executor import HeldLease, Settle
+from weighbridge_worker.loop_time import loop_time
 from weighbridge_worker.tally import Tally
 
 BATCH = 128
@@ -49,7 +50,7 @@ class Settler:
     def settle(self, held: HeldLease, decision: Settle) -> None:
         """Hand a verdict in."""
         if self.unsettled_since is None:
-            self.unsettled_since = anyio.current_time()
+            self.unsettled_since = loop_time()
         self._waiting.append((held, decision))
         self._told.set()
 
@@ -64,7 +65,7 @@ class Settler:
             await self._gather()
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             await self._settle(batch)
-            self.unsettled_since = anyio.current_time() if self._waiting else None
+            self.unsettled_since = loop_time() if self._waiting else None
 
     async def _any(self) -> bool:
         """Wait for a verdict; False if none will come."""
@@ -76,8 +77,8 @@ class Settler:
     async def _gather(self) -> None:
         """Let more verdicts come in, if any may."""
         if self._in_flight():
-            await anyio.sleep(max(0.0, self._gather_until - anyio.current_time()))
-        self._gather_until = anyio.current_time() + GATHER_S
+            await anyio.sleep(max(0.0, self._gather_until - loop_time()))
+        self._gather_until = loop_time() + GATHER_S
 
     async def _settle(self, batch: Sequence[_Ending]) -> None:
         """Settle, and keep trying while the server is away and a lease may still hold."""
@@ -87,12 +88,12 @@ class Settler:
             try:
                 stale = await self._jobs.settle(verdicts)
             except RedisError as error:
-                if anyio.current_time() > ends_at:
+                if loop_time() > ends_at:
                     self._log.error("results_lost", jobs=len(verdicts), error=type(error).__name__)
                     return
                 await anyio.sleep(AGAIN_S)
             else:
-                self.settled_at = anyio.current_time()
+                self.settled_at = loop_time()
                 self._note(batch)
                 if stale:
                     self._log.warning("leases_lost", jobs=stale)

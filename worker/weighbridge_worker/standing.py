@@ -4,7 +4,7 @@ endpoint takes its key, and whether its calls alone fail.
 
 from typing import Literal
 
-import anyio
+from weighbridge_worker.loop_time import loop_time
 
 DECAY = 0.95
 SAFETY = 1.5
@@ -56,7 +56,7 @@ class Standing:
 
     def rest_s(self) -> float:
         """Seconds to stay away from the queue from now on."""
-        return max(0.0, self._next_at - anyio.current_time())
+        return max(0.0, self._next_at - loop_time())
 
     def met(self, operation: int) -> None:
         """Note a slot that was met: a take that met one is no miss, whatever else it missed."""
@@ -72,7 +72,7 @@ class Standing:
         if operation <= self._missed_in:
             return
         self._missed_in = operation
-        self._next_at = anyio.current_time() + min(MAX_SIT_OUT_S, SIT_OUT_S * 2.0**self._misses)
+        self._next_at = loop_time() + min(MAX_SIT_OUT_S, SIT_OUT_S * 2.0**self._misses)
         self._misses += 1
 
     def bar(self, why: Bar) -> bool:
@@ -82,7 +82,7 @@ class Standing:
         new, self.barred = self.barred != why, why
         first_s, longest_s = PROBES_S[why]
         self._probe_s = first_s if new else min(longest_s, self._probe_s * 2)
-        self._next_at = anyio.current_time() + self._probe_s
+        self._next_at = loop_time() + self._probe_s
         return new
 
     def unbar(self, why: Bar) -> bool:

@@ -7,6 +7,7 @@ import anyio
 
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Draining, HeldLease
+from weighbridge_worker.loop_time import loop_time
 
 
 class Starter:
@@ -26,14 +27,20 @@ class Starter:
         self._waiting: list[tuple[float, int, HeldLease]] = []
         self._changed = anyio.Event()
 
-    def expect(self, held: HeldLease) -> None:
-        """Start this lease at its slot, never before; at once if the worker drains."""
+    async def expect(self, held: HeldLease) -> None:
+        """Start this lease at its slot, never before; at once if the worker drains.
+
+        Waits for nothing. A lease that is due starts in here: to wake ``run`` for it would take
+        longer than all else that lies between the queue's reply and the call.
+        """
         if self._draining.is_set():
             self._start(held)
-            return
-        heappush(self._waiting, (held.slot_at, held.lease.token, held))
-        if self._waiting[0][2] is held:
-            self._changed.set()
+        elif self._waiting or held.slot_at > loop_time() or not self._ceiling.has_room():
+            heappush(self._waiting, (held.slot_at, held.lease.token, held))
+            if self._waiting[0][2] is held:
+                self._changed.set()
+        else:
+            await self._pass(held)
 
     def wake(self) -> None:
         """Look at the drain, which waits for no slot."""
@@ -46,15 +53,18 @@ class Starter:
             if not self._waiting:
                 return
             _, _, held = heappop(self._waiting)
-            if held.calls and not self._draining.is_set():
-                await self._ceiling.pass_under()
-            self._start(held)
+            await self._pass(held)
+
+    async def _pass(self, held: HeldLease) -> None:
+        if held.calls and not self._draining.is_set():
+            await self._ceiling.pass_under()
+        self._start(held)
 
     async def _until_due(self) -> None:
         while not self._draining.is_set():
             wait_s = None
             if self._waiting:
-                wait_s = self._waiting[0][0] - anyio.current_time()
+                wait_s = self._waiting[0][0] - loop_time()
                 if wait_s <= 0:
                     return
             self._changed = anyio.Event()

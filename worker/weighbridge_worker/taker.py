@@ -6,10 +6,10 @@ the endpoint refuses its key, or its calls fail while others' are answered.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-import anyio
+from anyio.lowlevel import checkpoint
 from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
@@ -22,6 +22,7 @@ from weighbridge.server_clock import ServerClock
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Draining, HeldLease
 from weighbridge_worker.leases import Leases
+from weighbridge_worker.loop_time import loop_time
 from weighbridge_worker.outcomes import Outcomes
 from weighbridge_worker.standing import Standing
 from weighbridge_worker.taker_settings import TakerSettings
@@ -52,7 +53,7 @@ class Taker:
         settings: TakerSettings,
         ceiling: Ceiling,
         draining: Draining,
-        start: Callable[[HeldLease], None],
+        start: Callable[[HeldLease], Awaitable[None]],
         log: FilteringBoundLogger,
     ) -> None:
         self._jobs = jobs
@@ -72,7 +73,7 @@ class Taker:
         self._turn_at: float | None = None
         self._interval_us = settings.interval_us
         self._away = False
-        self.turned_at = anyio.current_time()
+        self.turned_at = loop_time()
         """When the last turn of ``run`` began."""
         self.taken_at: float | None = None
         """When the queue last answered a visit."""
@@ -136,10 +137,12 @@ class Taker:
     async def run(self) -> None:
         """Take until the drain; then give back what missed its slot."""
         while not self._draining.is_set():
-            self.turned_at = anyio.current_time()
+            self.turned_at = loop_time()
             try:
                 reply = await self._visit()
                 self._back()
+                if reply.leases:
+                    await checkpoint()  # what is due calls before we look further
                 await self._until_next(reply)
             except RedisError as error:
                 self._gone(error)
@@ -163,9 +166,9 @@ class Taker:
         # What missed its slot beyond what this worker can use goes to others.
         await self._release(self._leases.missed[self._window.size :])
         self._operation += 1
-        requested_at = anyio.current_time()
+        requested_at = loop_time()
         reply = await self._jobs.take(self._request(requested_at))
-        self.taken_at = replied_at = anyio.current_time()
+        self.taken_at = replied_at = loop_time()
         self.hold = reply.hold
         read = reply.now_us / 1_000_000
         self._server_clock.learn(asked_at=requested_at, read=read, replied_at=replied_at)
@@ -179,9 +182,9 @@ class Taker:
         self._judged(reply)
         self._ceiling.follow(reply.interval_us)
         if reply.leases:
-            self.standing.began(anyio.current_time() - requested_at)
+            self.standing.began(loop_time() - requested_at)
         for lease in reply.leases:
-            self._begin(lease, body_of, reply)
+            await self._begin(lease, body_of, reply)
         return reply
 
     def _judged(self, reply: TakeReply) -> None:
@@ -217,7 +220,9 @@ class Taker:
             held=tuple((one.lease.digest, one.lease.token) for one in held),
         )
 
-    def _begin(self, lease: Lease, body_of: dict[int, bytes | None], reply: TakeReply) -> None:
+    async def _begin(
+        self, lease: Lease, body_of: dict[int, bytes | None], reply: TakeReply
+    ) -> None:
         before = self._leases.missed_before(lease)
         if lease.verdict == LOST:
             self._leases.end(lease.token)
@@ -240,7 +245,7 @@ class Taker:
         self._leases.begin(held)
         if held.calls:
             self._window.granted(lease.token)
-        self._start(held)
+        await self._start(held)
 
     async def _until_next(self, reply: TakeReply) -> None:
         """Sleep until a visit can bring something: a place, a turn, a job."""

@@ -2,11 +2,10 @@
 
 from collections import Counter
 
-import anyio
-
 from weighbridge.figures import CallOutcome, Durations, InboxUse, WorkerFigures
 from weighbridge.records import Counted, Failed
 from weighbridge_worker.executor import HeldLease
+from weighbridge_worker.loop_time import loop_time
 
 MAX_CODES = 40
 """Codes told apart; an endpoint with statuses of its own invention must not make more of them."""
@@ -43,7 +42,7 @@ class Tally:
         wait_s = (lease.age_us + lease.slot_us) / 1_000_000
         if called:
             self._wait.note(wait_s)
-        self._total.note(wait_s + max(0.0, anyio.current_time() - held.slot_at))
+        self._total.note(wait_s + max(0.0, loop_time() - held.slot_at))
         if isinstance(result, Failed):
             known = result.code in self._failed or len(self._failed) < MAX_CODES
             self._failed[result.code if known else OTHER] += 1

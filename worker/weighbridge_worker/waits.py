@@ -16,11 +16,13 @@ class Waits:
         self._jobs = jobs
         self._draining = draining
         self._changed = anyio.Event()
+        self._holds: Callable[[], bool] | None = None
         self._idle = anyio.CancelScope()
 
     def tell(self) -> None:
-        """Have a wait for a change look again."""
-        self._changed.set()
+        """Have a wait for a change look again: here, for it costs far more to wake its task."""
+        if self._holds is not None and self._holds():
+            self._changed.set()
 
     def wake(self) -> None:
         """End a wait for the doorbell, and tell."""
@@ -29,10 +31,12 @@ class Waits:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until a condition holds; a look now and then shows that we live."""
+        self._holds = holds
         with anyio.move_on_after(POLL_S):
             while not holds() and not self._draining.is_set():
                 self._changed = anyio.Event()
                 await self._changed.wait()
+        self._holds = None
 
     async def for_doorbell(self, timeout_s: float) -> None:
         """Sleep until a submit rings."""

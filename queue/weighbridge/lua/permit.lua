@@ -25,6 +25,6 @@ for i = 1, math.min(tonumber(ARGV[2]), visit.quota) do
   slots[i] = int(math.max(0, use_slot(bucket) - now))
 end
 local wait = end_visit(bucket, visit)
+note_granted(bucket, #slots)
 save_bucket(key, bucket)
-note_granted(key, now, #slots)
 return {int(wait), int(longest_sleep(living)), int(bucket.iv), int(now), unpack(slots)}

@@ -27,6 +27,7 @@
 --@include jobs
 --@include payloads
 --@include claim
+--@include due
 --@include lanes
 --@include stranded
 --@include doorbell
@@ -46,15 +47,13 @@ local lease_us, interval, suspects = tonumber(ARGV[6]), tonumber(ARGV[7]), tonum
 local in_flight = tonumber(ARGV[13])
 local now = server_time()
 
+local bucket = load_bucket(bucket_key, now, interval)
+
 local FIRST_HELD = 18       -- argument
-local MOVES = 32            -- ended leases and due retries a visit, so that no visit is long
 local SWEEPS = 16           -- passed deadlines a visit
 local SKIPS = 32            -- entries looked at beyond those granted
 local OUTAGE = 10000000     -- no visit for so long: the server was away
 local SETTLE_TIME = 5000000 -- after an outage live workers settle before others take over
--- No legal score lies further ahead than this; one that does stems from before the server's clock
--- jumped back, and counts as due.
-local LEGAL = {[leased] = 600000000, [later] = 600000000}
 local DAY = 86400000000     -- the longest deadline; one beyond it is set anew, not passed
 local BACK_SOON = 1000000   -- a suspect that another worker will take comes back to its lane
 local BURIED_BEFORE = 4     -- delivery
@@ -73,38 +72,28 @@ end
 local function sign_of_life()
   local living = count_living(workers, ARGV[2], now)
   redis.call('LTRIM', ARGV[1] .. 'doorbell', 0, living - 1)
-  redis.call('HSET', worker, 'version', ARGV[9], 'concurrency', ARGV[10], 'state', ARGV[11])
-  redis.call('PEXPIRE', worker, 3600000)
   return living
 end
 
-local function between(key, from, to, limit)
-  return redis.call('ZRANGEBYSCORE', key, from, to, 'LIMIT', 0, limit)
-end
-
-local function due(key)
-  local found = between(key, '-inf', int(now), MOVES)
-  if #found > 0 then return found end
-  return between(key, int(now + LEGAL[key]), '+inf', MOVES)
-end
-
 local function return_ended_leases()
-  local seen = redis.call('HMGET', bucket_key, 'visited', 'settle_until')
-  local visited, settle_until = tonumber(seen[1]) or now, tonumber(seen[2]) or 0
+  local stored, also = bucket.stored, bucket.also
+  local visited, settle_until = tonumber(stored.visited) or now, tonumber(stored.settle_until) or 0
   if now - visited > OUTAGE then
     settle_until = now + SETTLE_TIME
-    redis.call('HSET', bucket_key, 'settle_until', int(settle_until))
+    also.settle_until = int(settle_until)
   end
-  redis.call('HSET', bucket_key, 'visited', int(now))
+  also.visited = int(now)
   if now < settle_until and settle_until <= now + SETTLE_TIME then return end
-  for _, digest in ipairs(due(leased)) do requeue(digest) end
+  for _, digest in ipairs(due(leased, now)) do requeue(digest) end
 end
 
 local function return_due_retries()
-  for _, digest in ipairs(due(later)) do requeue(digest) end
+  for _, digest in ipairs(due(later, now)) do requeue(digest) end
 end
 
 local leases, granted, leased_until = {}, {}, {}
+-- Tokens start at the time, so that a lost bucket never repeats one.
+local newest_token = tonumber(bucket.stored.token) or now
 
 local function describe(digest, job, token, verdict, slot, ends, deliveries, payload)
   leases[#leases + 1] = {
@@ -115,22 +104,25 @@ local function describe(digest, job, token, verdict, slot, ends, deliveries, pay
 end
 
 local function lease(digest, job, verdict, slot, payload)
-  local token = redis.call('HINCRBY', bucket_key, 'token', 1)
-  local ends = math.max(now, slot) + lease_us
+  newest_token = newest_token + 1
+  local token, ends = int(newest_token), math.max(now, slot) + lease_us
   local deliveries = tonumber(job.deliveries) + 1
-  redis.call('HSET', job_key(digest), 'token', int(token), 'deliveries', deliveries)
+  redis.call('HSET', job_key(digest), 'token', token, 'deliveries', deliveries)
   leased_until[#leased_until + 1] = int(ends)
   leased_until[#leased_until + 1] = digest
-  granted[#granted + 1] = digest .. ':' .. int(token)
-  describe(digest, job, int(token), verdict, slot, ends, deliveries, payload)
+  granted[#granted + 1] = digest .. ':' .. token
+  describe(digest, job, token, verdict, slot, ends, deliveries, payload)
 end
 
+local JOB_FIELDS = {
+  'lane', 'deliveries', 'attempts', 'model', 'betas', 'producer', 'submitted', 'score', 'trace',
+}
+
 local function read_job(digest)
-  local names = {'lane', 'deliveries', 'attempts', 'model', 'betas', 'producer', 'submitted', 'score', 'trace'}
-  local values = redis.call('HMGET', job_key(digest), unpack(names))
+  local values = redis.call('HMGET', job_key(digest), unpack(JOB_FIELDS))
   if not values[1] then return nil end
   local job = {}
-  for i, name in ipairs(names) do job[name] = values[i] end
+  for i, name in ipairs(JOB_FIELDS) do job[name] = values[i] end
   return job
 end
 
@@ -198,7 +190,7 @@ end
 -- The suspect for which this worker empties its hands is its first call then, and would starve if
 -- it had to meet it in a lane once more. Returns nil if there is none, or the cost.
 local function hand_out_claimed(bucket, quota)
-  local digest = claimed_suspect(bucket_key, ARGV[2])
+  local digest = claimed_suspect(bucket.stored, ARGV[2])
   if not digest then return nil end
   local job = read_job(digest)
   if not job or not waits(digest, job) then
@@ -231,9 +223,9 @@ end
 
 local function hand_out(bucket, quota)
   local cost = suspects > 0 and 'wait' or hand_out_claimed(bucket, quota)
-  local lanes = load_lanes(ready, bucket_key)
+  local lanes = load_lanes(ready, bucket.stored)
   local calls = hand_out_from(lanes, bucket, quota, cost)
-  save_lanes(lanes, bucket_key)
+  save_lanes(lanes, bucket.also)
   if #leased_until > 0 then redis.call('ZADD', leased, unpack(leased_until)) end
   return calls
 end
@@ -257,28 +249,15 @@ local function serve_held(bucket, quota)
   return served
 end
 
-local function next_due()
-  local soonest = -1
-  for _, key in ipairs({leased, later, deadlines}) do
-    local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-    local wait = head[2] and math.max(0, tonumber(head[2]) - now)
-    if wait and (soonest < 0 or wait < soonest) then soonest = wait end
-  end
-  return int(soonest)
-end
-
 local last = redis.call('HMGET', worker, 'operation', 'granted')
 if operation < (tonumber(last[1]) or 0) then
   return {'1000000', '1000000', 0, '-1', int(interval), '0', '', 0, '', int(now)}
 end
--- Tokens start at the time, so that a lost bucket never repeats one.
-redis.call('HSETNX', bucket_key, 'token', int(now))
 take_back_unconfirmed(last)
 local living = sign_of_life()
 return_ended_leases()
 return_due_retries()
 sweep_deadlines()
-local bucket = load_bucket(bucket_key, now, interval)
 bucket.lead = math.max(bucket.lead, math.min(bucket.horizon, tonumber(ARGV[14])))
 local failing, kept_off = judge_worker(bucket, worker, ARGV[11], ARGV[15], ARGV[16], ARGV[17])
 if kept_off then want = 0 end
@@ -286,9 +265,12 @@ local visit = begin_visit(bucket, living, tonumber(ARGV[12]))
 local served = serve_held(bucket, visit.quota)
 local calls = served + hand_out(bucket, math.min(want, visit.quota - served))
 local wait = end_visit(bucket, visit)
+note_granted(bucket, calls)
+bucket.also.token = int(newest_token)
 save_bucket(bucket_key, bucket)
-note_granted(bucket_key, now, calls)
-redis.call('HSET', worker, 'operation', ARGV[3], 'granted', table.concat(granted, ','))
+redis.call('HSET', worker, 'version', ARGV[9], 'concurrency', ARGV[10], 'state', ARGV[11],
+  'operation', ARGV[3], 'granted', table.concat(granted, ','))
+redis.call('PEXPIRE', worker, 3600000)
 
 local function count_ready()
   return redis.call('ZCARD', ready.interactive) + redis.call('ZCARD', ready.batch)
@@ -297,5 +279,5 @@ end
 if #leases == 0 and count_ready() == 0 then return_stranded(deadlines, leased, later, bucket_key) end
 local left = count_ready()
 if left > 0 and redis.call('LLEN', ARGV[1] .. 'doorbell') == 0 then ring(1) end
-return {int(wait), int(longest_sleep(living)), left, next_due(), int(bucket.iv),
+return {int(wait), int(longest_sleep(living)), left, next_due({leased, later, deadlines}, now), int(bucket.iv),
   int(bucket.generation), bucket.hold, alone, failing, int(now), unpack(leases)}

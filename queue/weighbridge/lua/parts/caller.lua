@@ -12,7 +12,12 @@ local function judge_worker(bucket, key, state, answered, failed, generation)
     -- From before the server's clock jumped back.
     if caller.failing_at > bucket.now then caller.failing_at = bucket.now end
     failing = judge_calls(bucket, caller, answered, failed, generation)
-    for _, name in ipairs(CALLER_FIELDS) do redis.call('HSET', key, name, int(caller[name])) end
+    local noted = {}
+    for _, name in ipairs(CALLER_FIELDS) do
+      noted[#noted + 1] = name
+      noted[#noted + 1] = int(caller[name])
+    end
+    redis.call('HSET', key, unpack(noted))
   end
   return failing, keeps_off(bucket, caller, failing)
 end

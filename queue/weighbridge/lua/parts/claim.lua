@@ -3,9 +3,8 @@
 local CLAIM = 10000000
 
 -- The suspect that this worker has claimed, or nil.
-local function claimed_suspect(key, worker)
-  local claim = redis.call('HMGET', key, 'suspects_to', 'suspect')
-  return claim[1] == worker and claim[2] or nil
+local function claimed_suspect(stored, worker)
+  return stored.suspects_to == worker and stored.suspect or nil
 end
 
 -- Claim a suspect, or claim it for longer; false while another worker has a claim.

@@ -2,21 +2,22 @@
 -- slot. What is known of the lanes is read at first and written at last, for a visit takes many jobs.
 local LANES = {'interactive', 'batch'}
 
--- Read the lanes; `ready` holds their keys. No job may enter one until they are saved.
-local function load_lanes(ready, bucket_key)
-  local stored = redis.call('HMGET', bucket_key, 'interactive_run', 'virtual:interactive', 'virtual:batch')
-  local lanes = {ready = ready, run = tonumber(stored[1]) or 0, left = {}, virtual = {}}
-  for i, lane in ipairs(LANES) do
+-- Read the lanes; `ready` holds their keys, `stored` what is known of them. No job may enter one until
+-- they are saved.
+local function load_lanes(ready, stored)
+  local lanes = {ready = ready, run = tonumber(stored.interactive_run) or 0, left = {}, virtual = {}}
+  for _, lane in ipairs(LANES) do
     lanes.left[lane] = redis.call('ZCARD', ready[lane])
-    lanes.virtual[lane] = stored[i + 1] or '0'
+    lanes.virtual[lane] = stored['virtual:' .. lane] or '0'
   end
   return lanes
 end
 
-local function save_lanes(lanes, bucket_key)
+-- Put what is known of the lanes among the fields that are to be written.
+local function save_lanes(lanes, also)
   if not lanes.popped then return end
-  redis.call('HSET', bucket_key, 'interactive_run', lanes.run,
-    'virtual:interactive', lanes.virtual.interactive, 'virtual:batch', lanes.virtual.batch)
+  also.interactive_run = int(lanes.run)
+  for _, lane in ipairs(LANES) do also['virtual:' .. lane] = lanes.virtual[lane] end
 end
 
 local function next_lane(lanes)
