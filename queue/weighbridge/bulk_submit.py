@@ -19,7 +19,7 @@ from weighbridge.records import Job, Ticket
 from weighbridge.replication import Replication
 from weighbridge.submitter import BATCH, BATCH_BYTES, Admission, Submitter
 
-UNDER_WAY = 2
+UNDER_WAY = 3
 """Batches that the server has at once."""
 
 READ_AT_ONCE = 32

@@ -38,8 +38,7 @@ end
 -- What one call reads once, and writes once at its end: the lanes' virtual times and the producers'
 -- last scores, the live jobs and their bytes.
 local depth = redis.call('ZCARD', deadlines)
-local counted = queue_bytes(depth)
-local bytes = counted
+local bytes = queue_bytes(depth)
 local lanes = {}
 
 local function open_lane(name)
@@ -87,8 +86,48 @@ local function append(fields, name, value)
   fields[#fields + 1], fields[#fields + 2] = name, value
 end
 
+-- New jobs enter the sets together, at the end or before somebody joins.
+local new
+
+local function expect_new()
+  new = {digests = {}, sizes = {}, interactive = {}, batch = {}, deadlines = {}}
+end
+
+-- Note the payloads' bytes, once, whatever is repeated.
+local function note_bytes()
+  local key, noted, sum = ARGV[1] .. 'bytes', {}, 0
+  local known = redis.call('HMGET', key, unpack(new.digests))
+  for i, digest in ipairs(new.digests) do
+    if not known[i] then
+      append(noted, digest, new.sizes[i])
+      sum = sum + new.sizes[i]
+    end
+  end
+  if sum > 0 then
+    redis.call('HSET', key, unpack(noted))
+    redis.call('HINCRBY', key, 'sum', sum)
+  end
+end
+
+local function write_new()
+  local count = #new.digests
+  if count == 0 then return end
+  for _, lane in ipairs({'interactive', 'batch'}) do
+    if #new[lane] > 0 then redis.call('ZADD', ready_key(lane), unpack(new[lane])) end
+  end
+  local added = redis.call('ZADD', deadlines, 'GT', unpack(new.deadlines))
+  if added < count then
+    -- Hashes were lost: their jobs may still stand here, and would stand in two sets.
+    redis.call('ZREM', ARGV[1] .. 'leased', unpack(new.digests))
+    redis.call('ZREM', ARGV[1] .. 'later', unpack(new.digests))
+  end
+  depth = depth + added
+  note_bytes()
+  expect_new()
+end
+
 -- `passed`: a tombstone stands there.
-local function create(job, passed)
+local function create(job, size, passed)
   local score = fair_score(job.lane, job.producer)
   note_score(job.lane, job.producer, score)
   local fields = {'lane', job.lane, 'producer', job.producer, 'model', job.model,
@@ -97,11 +136,14 @@ local function create(job, passed)
   if job.trace ~= '' then append(fields, 'trace', job.trace) end
   if passed then redis.call('DEL', job_key(job.digest)) end
   redis.call('HSET', job_key(job.digest), unpack(fields))
-  redis.call('ZADD', ready_key(job.lane), score, job.digest)
+  append(new[job.lane], score, job.digest)
+  append(new.deadlines, int(now + job.deadline), job.digest)
+  table.insert(new.digests, job.digest)
+  table.insert(new.sizes, size)
+  bytes = bytes + size
 end
 
--- What both a new and a joined job need: a lasting payload, the latest deadline, its reply noted.
--- Returns whether the digest had a deadline before.
+-- What both a new and a joined job need: a lasting payload, its reply noted.
 local function attach(job)
   if job.payload == '' then
     redis.call('PERSIST', payload_key(job.digest))
@@ -113,7 +155,6 @@ local function attach(job)
     redis.call('XACK', inbox, group, job.entry)
     redis.call('XDEL', inbox, job.entry)
   end
-  return redis.call('ZADD', deadlines, 'GT', int(now + job.deadline), job.digest) == 0
 end
 
 -- Whoever joins is noted behind who made the job, once, while there is room.
@@ -130,8 +171,10 @@ local function refuse(job, status)
 end
 
 local function join(job, old)
+  write_new()
   improve(job.digest, {lane = old[1], score = tonumber(old[2])}, job.lane, job.producer)
   if waiter ~= '' then redis.call('HSET', job_key(job.digest), 'waiter:' .. waiter, 1) end
+  redis.call('ZADD', deadlines, 'GT', int(now + job.deadline), job.digest)
   attach(job)
   join_trace(job)
   return 'joined'
@@ -151,24 +194,17 @@ local function submit(job)
   local old = redis.call('HMGET', job_key(job.digest), 'lane', 'score', 'settled')
   if old[1] then return join(job, old) end
   if old[3] and not job.force then return refuse(job, 'settled') end
-  if depth >= max_queue then return refuse(job, 'full') end
+  if depth + #new.digests >= max_queue then return refuse(job, 'full') end
   local size = job.payload == '' and redis.call('STRLEN', payload_key(job.digest)) or #job.payload
   if size == 0 then return 'payload_missing' end
   if bytes + size > max_bytes then return refuse(job, 'full_bytes') end
-  create(job, old[3])
-  -- Once, whatever is repeated.
-  if redis.call('HSETNX', ARGV[1] .. 'bytes', job.digest, size) == 1 then bytes = bytes + size end
-  if attach(job) then
-    -- Its hash was lost: it may still stand here, and would stand in two sets.
-    redis.call('ZREM', ARGV[1] .. 'leased', job.digest)
-    redis.call('ZREM', ARGV[1] .. 'later', job.digest)
-  else
-    depth = depth + 1
-  end
+  create(job, size, old[3])
+  attach(job)
   return 'new'
 end
 
 local statuses, fresh = {}, 0
+expect_new()
 for i = FIRST_JOB, #ARGV, WORDS do
   local status = submit({
     digest = ARGV[i], lane = ARGV[i + 1], producer = ARGV[i + 2], model = ARGV[i + 3],
@@ -178,8 +214,8 @@ for i = FIRST_JOB, #ARGV, WORDS do
   if status == 'new' then fresh = fresh + 1 end
   statuses[#statuses + 1] = status
 end
+write_new()
 write_scores()
-if bytes > counted then redis.call('HINCRBY', ARGV[1] .. 'bytes', 'sum', bytes - counted) end
 if fresh > 0 then ring(fresh) end
 local interval = tonumber(redis.call('HGET', bucket, 'interval')) or 0
 return {depth, bytes, interval, found, unpack(statuses)}
