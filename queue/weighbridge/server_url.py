@@ -42,7 +42,7 @@ def parse_server_url(url: str) -> ServerUrl:
     Raises:
         ValueError: it has none of the forms.
     """
-    parts = urlsplit(url)
+    netloc, parts = _split(url)
     scheme = SCHEME.fullmatch(parts.scheme)
     if scheme is None:
         raise ValueError(f"takes {FORMS}")
@@ -50,7 +50,7 @@ def parse_server_url(url: str) -> ServerUrl:
     if scheme[2] is None:
         return ServerUrl("single", tls, _single(parts), url)
     kind: Kind = "sentinel" if scheme[2] == "sentinel" else "cluster"
-    user, _, names = parts.netloc.rpartition("@")
+    user, _, names = netloc.rpartition("@")
     hosts = tuple(_host(name, PORTS[kind]) for name in names.split(","))
     service, database = _path(kind, parts.path)
     at = f"{user}@" if user else ""
@@ -79,7 +79,7 @@ def with_tls_files(url: str, *files: str) -> str:
 
     What the URL says itself stays.
     """
-    parts = urlsplit(url)
+    netloc, parts = _split(url)
     said = parse_qs(parts.query)
     added = {
         name: file for name, file in zip(TLS_FILES, files, strict=True) if file and name not in said
@@ -87,7 +87,19 @@ def with_tls_files(url: str, *files: str) -> str:
     if not added or not parts.scheme.startswith("rediss"):
         return url
     query = "&".join(filter(None, (parts.query, urlencode(added))))
-    return parts._replace(query=query).geturl()
+    return parts._replace(netloc=netloc, query=query).geturl()
+
+
+def _split(url: str) -> tuple[str, SplitResult]:
+    """Split a URL; where it may name several hosts, they are left out of the parts.
+
+    Newer versions of the standard library take no IPv6 address that stands behind a comma.
+    """
+    several = re.match(r"(\w+\+\w+://)([^/?#]*)", url)
+    if several is None:
+        parts = urlsplit(url)
+        return parts.netloc, parts
+    return several[2], urlsplit(several[1] + url[several.end() :])
 
 
 def _single(parts: SplitResult) -> tuple[Host, ...]:

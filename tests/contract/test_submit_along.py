@@ -6,7 +6,7 @@ from support.results import counted
 from support.stored_queue import ORPHAN_TTL_MS
 
 from weighbridge.exchange import Submission, SubmitReply
-from weighbridge.records import encode_result
+from weighbridge.records import Lane, encode_result
 
 pytestmark = pytest.mark.asyncio
 
@@ -94,3 +94,12 @@ async def test_without_a_look_nothing_answers(queue: QueueUnderTest) -> None:
     await cache(queue, "a")
     reply = await queue.submit_reply(*along(queue, "a"))
     assert (reply.statuses, reply.results) == (("new",), ())
+
+
+async def test_a_submit_of_thousands_is_one_like_any_other(queue: QueueUnderTest) -> None:
+    names = [f"job-{number}" for number in range(2500)]
+    reply = await queue.submit_reply(*along(queue, *names, names[0], names[-1]))
+    assert reply.statuses == ("new",) * 2500 + ("joined",) * 2
+    assert (reply.depth, await queue.depth()) == (2500, 2500)
+    assert await queue.redis.zcard(queue.keys.ready(Lane.BATCH)) == 2500
+    assert await queue.redis.hlen(f"{queue.keys.prefix}bytes") == 2501

@@ -86,7 +86,9 @@ local function append(fields, name, value)
   fields[#fields + 1], fields[#fields + 2] = name, value
 end
 
--- New jobs enter the sets together, at the end or before somebody joins.
+-- New jobs enter the sets together: at the end, before somebody joins, or when they are so many that
+-- one command could hardly take more.
+local TOGETHER = 1000
 local new
 
 local function expect_new()
@@ -141,6 +143,7 @@ local function create(job, size, passed)
   table.insert(new.digests, job.digest)
   table.insert(new.sizes, size)
   bytes = bytes + size
+  if #new.digests == TOGETHER then write_new() end
 end
 
 -- What both a new and a joined job need: a lasting payload, its reply noted.
