@@ -40,12 +40,13 @@ end
 local depth = redis.call('ZCARD', deadlines)
 local bytes = queue_bytes(depth)
 local lanes = {}
+local stored = redis.call('HMGET', bucket, 'interval', 'virtual:interactive', 'virtual:batch')
+local virtual = {interactive = tonumber(stored[2]) or 0, batch = tonumber(stored[3]) or 0}
 
 local function open_lane(name)
   local lane = lanes[name]
   if lane then return lane end
-  lane = {fair = ARGV[1] .. 'fair:' .. name, last = {}, noted = {}}
-  lane.virtual = tonumber(redis.call('HGET', bucket, 'virtual:' .. name)) or 0
+  lane = {fair = ARGV[1] .. 'fair:' .. name, virtual = virtual[name], last = {}, noted = {}}
   redis.call('ZREMRANGEBYSCORE', lane.fair, '-inf', lane.virtual)
   lanes[name] = lane
   return lane
@@ -220,5 +221,4 @@ end
 write_new()
 write_scores()
 if fresh > 0 then ring(fresh) end
-local interval = tonumber(redis.call('HGET', bucket, 'interval')) or 0
-return {depth, bytes, interval, found, unpack(statuses)}
+return {depth, bytes, tonumber(stored[1]) or 0, found, unpack(statuses)}
