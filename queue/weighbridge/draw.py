@@ -6,6 +6,7 @@ import anyio
 
 from weighbridge.connection import RedisClient
 from weighbridge.grace import grace_s
+from weighbridge.loop_clock import tick_after
 from weighbridge.scripts import Scripts
 from weighbridge.server_clock import ServerClock
 
@@ -51,7 +52,7 @@ class Draw:
         if not self._slots:
             return False
         slot = self._slots.popleft()
-        await anyio.sleep_until(slot)
+        await anyio.sleep_until(tick_after(slot))
         if anyio.current_time() - slot <= grace_s(self._interval_us):
             return True
         self._ahead = 1  # what was drawn ahead went to waste

@@ -16,6 +16,7 @@ from anthropic import (
     DefaultAioHttpClient,
 )
 
+from weighbridge.loop_clock import loop_time
 from weighbridge_worker.calls import (
     SANDBOX_HEADER,
     CallError,
@@ -27,7 +28,6 @@ from weighbridge_worker.calls import (
     Trial,
 )
 from weighbridge_worker.logs import hold_libraries
-from weighbridge_worker.loop_time import loop_time
 from weighbridge_worker.settings import ANTHROPIC_VERSION, WorkerSettings
 
 PATH = "/v1/messages/count_tokens"

@@ -11,6 +11,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.bucket import Refusal
+from weighbridge.loop_clock import loop_time
 from weighbridge.records import Counted, Failed, Lease
 from weighbridge_worker.calls import (
     Counter,
@@ -20,7 +21,6 @@ from weighbridge_worker.calls import (
     Throttled,
     Tokens,
 )
-from weighbridge_worker.loop_time import loop_time
 
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0

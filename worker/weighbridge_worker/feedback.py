@@ -3,8 +3,8 @@
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.bucket import Bucket
+from weighbridge.loop_clock import loop_time
 from weighbridge_worker.calls import Tokens
-from weighbridge_worker.loop_time import loop_time
 
 LOW_EVERY_S = 1.0
 """Between two warnings of one worker; the bucket heeds the fleet's once a second too."""

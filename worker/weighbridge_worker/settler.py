@@ -7,8 +7,8 @@ from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
 from weighbridge.jobs import Jobs, Verdict
+from weighbridge.loop_clock import loop_time
 from weighbridge_worker.executor import HeldLease, Settle
-from weighbridge_worker.loop_time import loop_time
 from weighbridge_worker.tally import Tally
 
 BATCH = 128

@@ -4,7 +4,7 @@ endpoint takes its key, and whether its calls alone fail.
 
 from typing import Literal
 
-from weighbridge_worker.loop_time import loop_time
+from weighbridge.loop_clock import loop_time
 
 DECAY = 0.95
 SAFETY = 1.5

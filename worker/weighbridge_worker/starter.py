@@ -1,13 +1,14 @@
 """Starts the work on each lease when its slot has come: one sleep for all of them."""
 
+import math
 from collections.abc import Callable
 from heapq import heappop, heappush
 
 import anyio
 
+from weighbridge.loop_clock import loop_time, tick_after
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Draining, HeldLease
-from weighbridge_worker.loop_time import loop_time
 
 
 class Starter:
@@ -62,11 +63,12 @@ class Starter:
 
     async def _until_due(self) -> None:
         while not self._draining.is_set():
-            wait_s = None
+            due_at = math.inf
             if self._waiting:
-                wait_s = self._waiting[0][0] - loop_time()
-                if wait_s <= 0:
+                due_at = self._waiting[0][0]
+                if due_at <= loop_time():
                     return
+                due_at = tick_after(due_at)
             self._changed = anyio.Event()
-            with anyio.move_on_after(wait_s):
+            with anyio.CancelScope(deadline=due_at):
                 await self._changed.wait()

@@ -17,12 +17,12 @@ from weighbridge.connection import POLL_S
 from weighbridge.exchange import TakeReply, TakeRequest
 from weighbridge.grace import grace_s
 from weighbridge.jobs import Jobs
+from weighbridge.loop_clock import loop_time
 from weighbridge.records import Lease
 from weighbridge.server_clock import ServerClock
 from weighbridge_worker.ceiling import Ceiling
 from weighbridge_worker.executor import Draining, HeldLease
 from weighbridge_worker.leases import Leases
-from weighbridge_worker.loop_time import loop_time
 from weighbridge_worker.outcomes import Outcomes
 from weighbridge_worker.standing import Standing
 from weighbridge_worker.taker_settings import TakerSettings

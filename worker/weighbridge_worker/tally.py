@@ -3,9 +3,9 @@
 from collections import Counter
 
 from weighbridge.figures import CallOutcome, Durations, InboxUse, WorkerFigures
+from weighbridge.loop_clock import loop_time
 from weighbridge.records import Counted, Failed
 from weighbridge_worker.executor import HeldLease
-from weighbridge_worker.loop_time import loop_time
 
 MAX_CODES = 40
 """Codes told apart; an endpoint with statuses of its own invention must not make more of them."""

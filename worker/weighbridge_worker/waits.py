@@ -6,6 +6,7 @@ import anyio
 
 from weighbridge.connection import POLL_S
 from weighbridge.jobs import Jobs
+from weighbridge.loop_clock import loop_time, tick_after
 from weighbridge_worker.executor import Draining
 
 
@@ -32,7 +33,7 @@ class Waits:
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until a condition holds; a look now and then shows that we live."""
         self._holds = holds
-        with anyio.move_on_after(POLL_S):
+        with anyio.CancelScope(deadline=tick_after(loop_time() + POLL_S)):
             while not holds() and not self._draining.is_set():
                 self._changed = anyio.Event()
                 await self._changed.wait()
@@ -47,5 +48,5 @@ class Waits:
     async def rest(self, seconds: float) -> None:
         """Sleep."""
         if seconds > 0:
-            with anyio.move_on_after(seconds):
+            with anyio.CancelScope(deadline=tick_after(loop_time() + seconds)):
                 await self._draining.wait()
