@@ -68,7 +68,8 @@ class Starter:
                 due_at = self._waiting[0][0]
                 if due_at <= loop_time():
                     return
-                due_at = tick_after(due_at)
+                if len(self._waiting) > 1:  # a lone one is worth the processor's time
+                    due_at = tick_after(due_at)
             self._changed = anyio.Event()
             with anyio.CancelScope(deadline=due_at):
                 await self._changed.wait()
