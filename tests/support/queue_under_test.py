@@ -14,6 +14,7 @@ from support.results import counted, failed
 from support.stored_queue import LEASE_S, ORPHAN_TTL_MS, StoredQueue
 
 from weighbridge.bucket import Bucket
+from weighbridge.connection import results_apart
 from weighbridge.exchange import (
     Calls,
     Cancelled,
@@ -250,7 +251,15 @@ class QueueUnderTest(StoredQueue):
         """Run the script alone, once."""
         endings = [Ending(lease.digest, lease.token, result, code) for lease in leases]
         retention = Retention(dead_ms=dead_ttl_ms)
-        return list(await self.scripts.settle(self.redis, endings, retention, max_dead=max_dead))
+        return list(
+            await self.scripts.settle(
+                self.redis,
+                endings,
+                retention,
+                max_dead=max_dead,
+                published=results_apart(self.redis),
+            )
+        )
 
     async def set_rate(self, rpm: int) -> None:
         """Set the rate as an operator does."""
