@@ -173,19 +173,20 @@ class CountStream:
 
     async def _read_all(self, payloads: RawPayloads) -> None:
         index = 0
-        async for payload in each_of(payloads):
-            if not self._places.take_free():
-                await self._places.take()
-            try:
-                job = self._kind.make_small(payload) or await self._kind.make(payload)
-            except PayloadError as error:
-                refused = NotCountable(code=error.code, message=str(error))
-                self._items.put(Item(index, None, refused))
-            else:
-                self._entries.put(_Entry(index, job))
-            index += 1
-            if index % READ_AT_ONCE == 0:
-                await anyio.lowlevel.checkpoint()
+        async with aclosing(each_of(payloads)) as each:
+            async for payload in each:
+                if not self._places.take_free():
+                    await self._places.take()
+                try:
+                    job = self._kind.make_small(payload) or await self._kind.make(payload)
+                except PayloadError as error:
+                    refused = NotCountable(code=error.code, message=str(error))
+                    self._items.put(Item(index, None, refused))
+                else:
+                    self._entries.put(_Entry(index, job))
+                index += 1
+                if index % READ_AT_ONCE == 0:
+                    await anyio.lowlevel.checkpoint()
         self._items.put(_End(total=index))
 
     async def _submit_all(self) -> None:
