@@ -7,7 +7,9 @@ import msgspec
 
 from weighbridge.records import Job, Lease
 
-Submitted = Literal["new", "joined", "settled", "full", "full_bytes", "payload_missing", "cached"]
+SubmitStatus = Literal[
+    "new", "joined", "settled", "full", "full_bytes", "payload_missing", "cached"
+]
 Settled = Literal["settled", "stale", "more"]
 LimitAction = Literal["set", "offer", "pause", "resume", "release", "probed"]
 Failing = Literal["", "fleet", "worker"]
@@ -28,7 +30,7 @@ class SubmitReply:
     depth: int
     queue_bytes: int
     interval_us: int
-    statuses: tuple[Submitted, ...]
+    statuses: tuple[SubmitStatus, ...]
     results: tuple[bytes, ...] = ()
 
 

@@ -1,18 +1,20 @@
 """Payloads as the calls for many of them take them."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from weighbridge.preparation import RawPayload
+
+T = TypeVar("T")
 
 RawPayloads: TypeAlias = Iterable[RawPayload] | AsyncIterable[RawPayload]
 
 
-async def each_of(payloads: RawPayloads) -> AsyncGenerator[RawPayload, None]:
-    """Go through payloads of either kind."""
-    if isinstance(payloads, AsyncIterable):
-        async for payload in payloads:
-            yield payload
+async def each_of(source: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
+    """Go through a source of either kind."""
+    if isinstance(source, AsyncIterable):
+        async for each in source:
+            yield each
     else:
-        for payload in payloads:
-            yield payload
+        for each in source:
+            yield each

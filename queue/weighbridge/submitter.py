@@ -112,16 +112,16 @@ class Submitter:
             fresh: pass over what is cached and count again.
             before: told the indexes of those that may go into the queue, before they do.
         """
-        asked = _Asked(submissions)
+        asked, indexes = _Asked(submissions), range(len(submissions))
         look = self._looks_by_itself(submissions)
         if fresh:
-            await self._redis.unlink(*(self._keys.result(job.job.digest) for job in submissions))
-            asked.forced.update(range(len(submissions)))
+            await self._redis.unlink(*(self._keys.result(asked.digest(each)) for each in indexes))
+            asked.forced.update(indexes)
         elif not look:
-            await self._answer_from_cache(asked, range(len(submissions)))
+            await self._answer_from_cache(asked, indexes)
         for _ in range(ROUNDS):
             if not (waiting := asked.waiting()):
-                return [asked.admitted[index] for index in range(len(submissions))]
+                return [asked.admitted[index] for index in indexes]
             if before is not None:
                 before(waiting)
             settled = await self._enqueue(asked, waiting, look=look)

@@ -6,7 +6,7 @@ Jobs go by short names. Tokens are the server's; the model is told them once the
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from weighbridge.exchange import Cancelled, Settled, Submitted
+from weighbridge.exchange import Cancelled, Settled, SubmitStatus
 from weighbridge.records import Lane
 
 
@@ -72,7 +72,7 @@ class QueueModel:
         max_queue: int = 100_000,
         force: bool = False,
         reply: str = "",
-    ) -> Submitted:
+    ) -> SubmitStatus:
         """Submit; ``stored`` says whether its payload is there."""
         job = self.jobs.get(name)
         if job is not None:

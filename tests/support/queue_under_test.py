@@ -23,7 +23,7 @@ from weighbridge.exchange import (
     Settled,
     Submission,
     SubmitReply,
-    Submitted,
+    SubmitStatus,
     TakeReply,
     TakeRequest,
 )
@@ -106,7 +106,7 @@ class QueueUnderTest(StoredQueue):
         force: bool = False,
         reply: str = "",
         entry: str = "",
-    ) -> list[Submitted]:
+    ) -> list[SubmitStatus]:
         """Write payloads, submit their jobs in one call and return what became of each."""
         for name in names:
             await self.store_payload(name)

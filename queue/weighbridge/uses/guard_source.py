@@ -8,6 +8,7 @@ from anyio import to_thread
 
 from weighbridge.count_stream import Item
 from weighbridge.preparation import LARGE_BYTES, RawPayload
+from weighbridge.raw_payloads import each_of
 from weighbridge.uses.admission import Admission
 from weighbridge.uses.guard_decision import Document, GuardDecision
 
@@ -36,7 +37,7 @@ class GuardSource:
     async def payloads(self) -> AsyncGenerator[RawPayload, None]:
         """Yield what is to be counted; what is refused before that waits for its turn."""
         index = counted = 0
-        async for each in _iterate(self._documents):
+        async for each in each_of(self._documents):
             document = each if isinstance(each, Document) else Document(each)
             decision = await self._begin(index, document)
             index += 1
@@ -76,12 +77,3 @@ class GuardSource:
             begin = self._admission.begin
             return await to_thread.run_sync(begin, index, document, self._max_tokens)
         return self._admission.begin(index, document, self._max_tokens)
-
-
-async def _iterate(documents: Documents) -> AsyncGenerator[RawPayload | Document, None]:
-    if isinstance(documents, AsyncIterable):
-        async for document in documents:
-            yield document
-    else:
-        for document in documents:
-            yield document
